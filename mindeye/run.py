@@ -1,0 +1,147 @@
+"""One run = one folder: weights, config.yaml, provenance.json, log.jsonl, checkpoint."""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mindeye import __version__
+from mindeye.config import differences, dump_yaml, to_mapping
+from mindeye.files import atomic_path, read_json, write_json
+
+_PACKAGES = ("torch", "open_clip_torch", "diffusers", "webdataset", "accelerate", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """Paths of a run and the reading and writing of what lies there."""
+
+    path: Path
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training reached its last step."""
+        return self.weights_path.exists()
+
+    def begin(self, config: Any, provenance: Mapping[str, Any]) -> None:
+        """Writes config and provenance, or checks that this folder holds the same ones.
+
+        Raises:
+            ValueError: the folder belongs to another configuration or other data.
+        """
+        identity = {"config": to_mapping(config), "data": provenance.get("data")}
+        identity_path = self.path / "identity.json"
+        if identity_path.exists():
+            found = differences(identity, read_json(identity_path))
+            if found:
+                raise ValueError(
+                    f"{self.path} holds a run with another configuration ({'; '.join(found[:3])}). "
+                    "Choose another folder, or delete this one to start over."
+                )
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            raise ValueError(
+                f"{self.path} is not empty and holds no run. Choose another folder for the run."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        dump_yaml(config, self.config_path)
+        write_json(self.path / "provenance.json", {**provenance, "versions": versions()})
+        write_json(identity_path, identity)
+
+    def provenance(self) -> dict[str, Any]:
+        """Contents of provenance.json.
+
+        Raises:
+            FileNotFoundError: this is no run folder.
+        """
+        path = self.path / "provenance.json"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{self.path} is not a run folder: it has no provenance.json. "
+                "Make one with `mindeye train CONFIG --out RUN`."
+            )
+        return read_json(path)
+
+    def require_finished(self) -> None:
+        """Refuses a run whose training has not ended.
+
+        Raises:
+            FileNotFoundError: no weights.safetensors yet.
+        """
+        self.provenance()
+        if not self.is_finished:
+            raise FileNotFoundError(
+                f"{self.path} has no weights.safetensors: its training has not ended. "
+                "Run `mindeye train` with the same configuration again: it goes on where it was."
+            )
+
+    def append_log(self, record: Mapping[str, Any]) -> None:
+        """Appends one JSON line."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(dict(record)) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """All log lines by step; of a step that was repeated after a kill, the last counts."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        by_step: dict[int, dict[str, Any]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # a line cut off by a kill
+                continue
+            by_step[record["step"]] = record
+        return [by_step[step] for step in sorted(by_step)]
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keeps the last good state of a training; the old one stays until the new one is whole."""
+        with atomic_path(self.path / "checkpoint.pt") as temporary:
+            torch.save(dict(state), temporary)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The last good state, or None; tensors and plain values only, no code."""
+        path = self.path / "checkpoint.pt"
+        return torch.load(path, weights_only=True) if path.exists() else None
+
+    def finish(self, weights: Mapping[str, Tensor]) -> None:
+        """Writes the final weights and drops the checkpoint."""
+        with atomic_path(self.weights_path) as temporary:
+            save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The final weights.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        self.require_finished()
+        try:
+            return load_file(self.weights_path)
+        except SafetensorError as error:
+            raise ValueError(
+                f"{self.weights_path} is damaged ({error}). Train again or copy the file again."
+            ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, mindeye and the packages whose numbers matter."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "mindeye": __version__, **found}
