@@ -1,0 +1,1 @@
+"""Flat vector drawing for the made-up scenes: a pen, colours, backgrounds, weather and things."""
