@@ -1,0 +1,1 @@
+"""Where trials come from: NSD trees, shards, batches."""

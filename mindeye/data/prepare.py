@@ -1,0 +1,230 @@
+"""An NSD tree -> one prepared folder: shards, voxel bundle, pictures, manifest."""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+import mindeye
+from mindeye.data.batches import MANIFEST, SCHEMA
+from mindeye.data.betas import read_session, require_percent_signal
+from mindeye.data.bundle import VoxelBundle
+from mindeye.data.design import Design
+from mindeye.data.nsd import SOURCES, NSDTree
+from mindeye.data.request import Request, require_same_settings, resolve, settings_of
+from mindeye.data.roi import coordinates_of, parse_roi
+from mindeye.data.shards import ShardWriter
+from mindeye.data.splits import SPLITS, VALIDATION_SHARE, trials_of_split
+from mindeye.data.stimuli import image_blocks, picture_shape
+from mindeye.data.zscore import Statistics, require_usable, statistics_of, zscored
+from mindeye.files import atomic_folder, require_free_space, sha256_of, write_json
+
+_TAR_BYTES_PER_TRIAL = 3 * 1024
+
+Progress = Callable[[str, int, int], None]
+"""Called with stage (`trials`, `images`), how many are done, how many there are."""
+
+
+def prepare_nsd(
+    root: Path | str,
+    *,
+    subject: int,
+    out: Path | str,
+    roi: str = "nsdgeneral",
+    sessions: Sequence[int] | None = None,
+    beta_version: str = "b3",
+    source: str = "auto",
+    zscore: str = "session-train",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
+    """Prepares one subject for training; whole or not at all.
+
+    Returns at once if `out` was prepared with the same settings. `source` is no setting: hdf5 and
+    nii.gz give the same bytes. `seed` chooses the validation images.
+
+    Args:
+        sessions: which ones; None takes 1 up to the last that is there.
+        zscore: whose mean and standard deviation (ddof 1) to use in each session: those of its
+            training trials (`session-train`), of all its trials (`session-all`, sees the test), or
+            `none`: betas stay in percent signal change.
+
+    Raises:
+        FileNotFoundError: no tree, or a part of it is missing.
+        LookupError: unknown subject, session, label, scope or version.
+        ValueError: damaged or contradicting files, or `out` was prepared with other settings.
+        OSError: the disk is too small.
+    """
+    out, tree = Path(out), NSDTree(root)
+    settings = settings_of(tree, subject, roi, sessions, beta_version, zscore, seed)
+    if source not in SOURCES:
+        raise LookupError(f"Unknown source `{source}`. Pick one of {', '.join(SOURCES)}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        require_same_settings(out, settings)
+        return out
+    chosen = resolve(tree, settings, source)
+    num_trials = sum(len(chosen.design.trials_of(session)) for session in settings["sessions"])
+    _require_room(out, chosen, num_trials)
+
+    def report(stage: str, done: int) -> None:
+        if progress:
+            progress(stage, done, num_trials if stage == "trials" else len(chosen.image_ids))
+
+    with atomic_folder(out) as folder:
+        shards, statistics = _write_trials(folder, chosen, report)
+        _write_bundle(folder / "bundle", chosen, statistics)
+        _write_images(folder, chosen, report)
+        write_json(folder / MANIFEST, _manifest(folder, chosen, shards, statistics))
+    return out
+
+
+def _require_room(out: Path, chosen: Request, num_trials: int) -> None:
+    """Refuses a disk that cannot hold the shards and the pictures."""
+    needed = num_trials * (2 * int(chosen.mask.sum()) + _TAR_BYTES_PER_TRIAL)
+    needed += len(chosen.image_ids) * math.prod(picture_shape(chosen.tree.stimuli_path()))
+    require_free_space(out.parent, needed, f"Preparing subject {chosen.settings['subject']}")
+
+
+def _write_trials(
+    folder: Path, chosen: Request, report: Callable[[str, int], None]
+) -> tuple[dict[str, ShardWriter], dict[int, Statistics]]:
+    """Reads and writes session by session: only one is in memory."""
+    shards = {split: ShardWriter(folder, split) for split in SPLITS}
+    statistics, done = {}, 0
+    for session, path in chosen.files.items():
+        trials = chosen.design.trials_of(session)
+        betas = read_session(path, chosen.mask, len(trials))
+        where = f"subj{chosen.settings['subject']:02d} session {session:02d} ({path.name})"
+        require_percent_signal(betas, where)
+        image_ids = chosen.design.image_ids[trials]
+        split_of = {split: trials_of_split(image_ids, chosen.splits, split) for split in SPLITS}
+        whose = np.ones(len(trials), dtype=bool)
+        if chosen.settings["zscore"] != "session-all":
+            whose = split_of["train"]
+        statistics[session] = statistics_of(betas, whose)
+        require_usable(statistics[session], where)
+        if chosen.settings["zscore"] != "none":
+            betas = zscored(betas, statistics[session])
+        for split, members in split_of.items():
+            for row in np.flatnonzero(members):
+                _write_trial(shards[split], betas[row], chosen.design, int(trials[row]))
+        done += len(trials)
+        report("trials", done)
+    for writer in shards.values():
+        writer.close()
+    return shards, statistics
+
+
+def _write_trial(
+    writer: ShardWriter, betas: Float[np.ndarray, "voxels"], design: Design, trial: int
+) -> None:
+    writer.write(
+        betas,
+        image_id=int(design.image_ids[trial]),
+        subject=design.subject,
+        session=int(design.sessions[trial]),
+        run=int(design.runs[trial]),
+        trial=trial,
+        repeat=int(design.repeats[trial]),
+    )
+
+
+def _write_bundle(folder: Path, chosen: Request, statistics: dict[int, Statistics]) -> None:
+    tree, settings, mask = chosen.tree, chosen.settings, chosen.mask
+    subject, version = settings["subject"], settings["beta_version"]
+    atlases = tree.atlases(subject, mask)
+    ncsnr = tree.ncsnr(subject, mask, beta_version=version)
+    mean = np.stack([one.mean for one in statistics.values()])
+    num_train = [
+        trials_of_split(
+            chosen.design.image_ids[chosen.design.trials_of(session)], chosen.splits, "train"
+        ).sum()
+        for session in statistics
+    ]
+    train_ids = np.ascontiguousarray(chosen.splits["train"], dtype="<i8").tobytes()
+    VoxelBundle(
+        subject=subject,
+        space=settings["space"],
+        roi=settings["roi"],
+        beta_version=version,
+        zscore=settings["zscore"],
+        sessions=tuple(statistics),
+        shape=mask.shape,
+        affine=tree.atlas(subject, parse_roi(settings["roi"])[0]).affine,
+        coordinates=coordinates_of(mask),
+        mean=mean,
+        std=np.stack([one.std for one in statistics.values()]),
+        mean_map=np.average(mean, axis=0, weights=num_train).astype(np.float32),
+        ncsnr=np.full(int(mask.sum()), np.nan, dtype=np.float32) if ncsnr is None else ncsnr,
+        label_of_voxel={name: atlas.values[mask] for name, atlas in atlases.items()},
+        label_names={name: atlas.names for name, atlas in atlases.items()},
+        provenance={
+            "num_train_trials": int(sum(num_train)),
+            "train_image_ids_sha256": hashlib.sha256(train_ids).hexdigest(),
+            "simulated": settings["simulated"],
+            "mindeye_version": mindeye.__version__,
+        },
+    ).save(folder)
+
+
+def _write_images(folder: Path, chosen: Request, report: Callable[[str, int], None]) -> None:
+    """Pictures block by block, their ids, and captions where the tree has them."""
+    image_ids = chosen.image_ids
+    np.save(folder / "image_ids.npy", image_ids, allow_pickle=False)
+    done = 0
+    with (folder / "images.npy").open("wb") as stream:
+        for block in image_blocks(chosen.tree.stimuli_path(), image_ids):
+            if not done:
+                shape = (len(image_ids), *block.shape[1:])
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(stream, header)
+            stream.write(np.ascontiguousarray(block).data)
+            done += len(block)
+            report("images", done)
+    captions = chosen.tree.captions(image_ids.tolist())
+    if captions:
+        write_json(folder / "captions.json", captions)
+
+
+def _manifest(
+    folder: Path,
+    chosen: Request,
+    shards: dict[str, ShardWriter],
+    statistics: dict[int, Statistics],
+) -> dict:
+    settings = chosen.settings
+    return {
+        "schema": SCHEMA,
+        "dataset": "nsd",
+        **settings,
+        "num_voxels": int(chosen.mask.sum()),
+        "voxel_hash": VoxelBundle.load(folder / "bundle").voxel_hash,
+        "transductive": ["zscore:session-all"] if settings["zscore"] == "session-all" else [],
+        "validation_share": VALIDATION_SHARE,
+        "unusable_voxels": {
+            str(session): int((~one.usable).sum()) for session, one in statistics.items()
+        },
+        "splits": {
+            split: {
+                "shards": writer.names,
+                "num_trials": writer.num_trials,
+                "num_images": len(chosen.splits[split]),
+            }
+            for split, writer in shards.items()
+        },
+        **written_files(folder),
+        "mindeye_version": mindeye.__version__,
+    }
+
+
+def written_files(folder: Path) -> dict[str, dict]:
+    """SHA-256 and size of every file so far, as they stand in a manifest."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {
+        "files": {name: sha256_of(path) for name, path in names.items()},
+        "sizes": {name: path.stat().st_size for name, path in names.items()},
+    }

@@ -1,0 +1,44 @@
+import h5py
+import numpy as np
+import pytest
+
+from mindeye.data.stimuli import image_blocks, picture_shape
+
+STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+
+
+def test_blocks_are_the_pictures_of_the_ids(written, expected_picture):
+    image_ids = np.unique(written.image_ids[:1500])
+    blocks = list(image_blocks(written.root / STIMULI, image_ids))
+    assert max(map(len, blocks)) < len(image_ids)
+    expected = np.stack([expected_picture(image_id) for image_id in image_ids])
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+    assert picture_shape(written.root / STIMULI) == expected.shape[1:]
+
+
+def test_a_picture_that_was_never_written_is_refused(written):
+    absent = np.setdiff1d(np.arange(73000), written.image_ids[:1500])[:1]
+    with pytest.raises(ValueError, match=rf"has nothing at image ids \[{absent[0]}\]"):
+        list(image_blocks(written.root / STIMULI, absent))
+
+
+def test_too_few_pictures_and_other_layouts_are_refused(tmp_path):
+    path = tmp_path / "a.hdf5"
+    with h5py.File(path, "w") as file:
+        file["imgBrick"] = np.ones((5, 4, 4, 3), np.uint8)
+    with pytest.raises(ValueError, match="has 5 pictures, but image id 5 was shown"):
+        list(image_blocks(path, np.array([4, 5])))
+    with h5py.File(path, "w") as file:
+        file["imgBrick"] = np.ones((5, 3, 4, 4), np.uint8)
+    with pytest.raises(ValueError, match=r"uint8 \(5, 3, 4, 4\), not uint8 \(images, side"):
+        picture_shape(path)
+
+
+def test_a_missing_or_truncated_file_is_named(own_tree):
+    path = own_tree.root / STIMULI
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"nsd_stimuli.hdf5 cannot be read"):
+        picture_shape(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"nsd_stimuli.hdf5 is missing"):
+        picture_shape(path)
