@@ -1,0 +1,73 @@
+"""What must hold before reconstructions are compared with the images that were seen."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def require_pairs(
+    reconstructed: Float[Tensor, "images *features"],
+    seen: Float[Tensor, "_images *_features"],
+    *,
+    same_size: bool = True,
+) -> None:
+    """Refuses what cannot be compared image by image.
+
+    Without `same_size` pictures may differ in height and width, because they are resized later.
+
+    Raises:
+        ValueError: other counts or sizes, or no image.
+        FloatingPointError: NaN or infinity; the first images are named by position.
+    """
+    if len(reconstructed) != len(seen):
+        raise ValueError(
+            f"{len(reconstructed)} reconstructions but {len(seen)} seen images. "
+            "Match them by image id before comparing."
+        )
+    last = None if same_size else -2
+    if reconstructed.shape[1:last] != seen.shape[1:last]:
+        raise ValueError(
+            f"Reconstructions have shape {tuple(reconstructed.shape[1:])} but seen images "
+            f"{tuple(seen.shape[1:])}. Resize both to one size, or compute both with one network."
+        )
+    if len(seen) == 0 or seen[0].numel() == 0:
+        raise ValueError(
+            f"There is nothing to compare: shape {tuple(seen.shape)}. Is the test set empty?"
+        )
+    for name, values in (("reconstructions", reconstructed), ("seen images", seen)):
+        require_finite(name, values)
+
+
+def require_finite(name: str, values: Float[Tensor, "images *features"]) -> None:
+    """Refuses NaN and infinity.
+
+    Raises:
+        FloatingPointError: how many images, and the first positions.
+    """
+    # A sum is not finite if one of its terms is not; half precision could overflow, float32 not.
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    bad = ~torch.isfinite(values.flatten(1).sum(1, dtype=dtype))
+    if bad.any():
+        raise FloatingPointError(
+            f"{int(bad.sum())} of {len(values)} {name} hold NaN or infinity, first at positions "
+            f"{positions(bad)}. Look at the step that made them."
+        )
+
+
+def require_variance(name: str, constant: Bool[Tensor, "images"]) -> None:
+    """Refuses images whose values are all equal, because correlation is undefined there.
+
+    Raises:
+        ValueError: how many, and the first positions.
+    """
+    if constant.any():
+        raise ValueError(
+            f"{int(constant.sum())} of {len(constant)} {name} have no variance (all values equal), "
+            f"first at positions {positions(constant)}. Correlation is undefined for a blank "
+            "picture; leave such images out on purpose, or look at the step that made them."
+        )
+
+
+def positions(chosen: Bool[Tensor, "images"]) -> list[int]:
+    """Up to five positions at which `chosen` is true."""
+    return torch.nonzero(chosen).flatten()[:5].tolist()

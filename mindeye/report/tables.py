@@ -1,0 +1,69 @@
+"""Metric rows as text for the terminal, as TSV and as JSON."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindeye.files import write_text
+from mindeye.types import MetricRow
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
+
+
+def format_number(value: float | None) -> str:
+    """Three decimals, or one where thousandths mean nothing; a dash for None."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def format_interval(row: MetricRow) -> str:
+    """`value [low, high]`."""
+    return f"{format_number(row.value)} [{format_number(row.low)}, {format_number(row.high)}]"
+
+
+def format_rows(rows: Sequence[MetricRow]) -> str:
+    """An aligned table for the terminal, grouped by metric in order of first appearance."""
+    if not rows:
+        return "(no rows)"
+    header = ("metric", "system", "value [95 % interval]", "n", "chance")
+    lines = [header]
+    for metric, group in rows_by_metric(rows).items():
+        arrow = "" if group[0].better == "higher" else " (lower is better)"
+        for index, row in enumerate(group):
+            name = metric + arrow if index == 0 else ""
+            cells = (format_interval(row), str(row.n), format_number(row.chance))
+            lines.append((name, row.system, *cells))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(1, tuple("-" * width for width in widths))
+    aligned = (
+        "  ".join(
+            cell.rjust(width) if column >= 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+    return "\n".join(aligned)
+
+
+def rows_by_metric(rows: Sequence[MetricRow]) -> dict[str, list[MetricRow]]:
+    """Rows of all systems under each metric, both in order of first appearance."""
+    groups: dict[str, list[MetricRow]] = {}
+    for row in rows:
+        groups.setdefault(row.metric, []).append(row)
+    return groups
+
+
+def rows_as_records(rows: Sequence[MetricRow]) -> list[dict]:
+    """For `summary.json`."""
+    return [dataclasses.asdict(row) for row in rows]
+
+
+def write_rows_tsv(path: Path, rows: Sequence[MetricRow]) -> None:
+    """One line a row, all digits; an empty cell where chance has no fixed value."""
+    lines = ["\t".join(COLUMNS)]
+    for row in rows:
+        record = dataclasses.asdict(row)
+        cells = ("" if record[name] is None else str(record[name]) for name in COLUMNS)
+        lines.append("\t".join(" ".join(cell.split()) for cell in cells))
+    write_text(path, "\n".join(lines) + "\n")

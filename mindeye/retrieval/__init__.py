@@ -1,0 +1,1 @@
+"""Finding the image that was seen."""

@@ -1,0 +1,59 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mindeye.report.grids import GAP, PictureGrid, contact_sheet, png_address
+
+
+def pictures(count: int, side: int = 16, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, size=(count, side, side, 3), dtype=np.uint8)
+
+
+def decoded(address: str) -> np.ndarray:
+    head, _, data = address.partition(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def test_a_picture_survives_its_address_and_a_large_one_is_reduced():
+    picture = pictures(1)[0]
+    np.testing.assert_array_equal(decoded(png_address(picture)), picture)
+    assert decoded(png_address(pictures(1, 600)[0])).shape == (256, 256, 3)
+
+
+def test_a_contact_sheet_holds_every_picture_in_its_place():
+    shown, small = pictures(3), pictures(3, 8, seed=1)
+    sheet = contact_sheet({"shown": shown, "reconstruction": small})
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[0] == GAP + 2 * (16 + GAP)
+    left = sheet.shape[1] - 3 * (16 + GAP)
+    for column in range(3):
+        start = left + column * (16 + GAP)
+        np.testing.assert_array_equal(sheet[GAP : GAP + 16, start : start + 16], shown[column])
+    assert (sheet[:, :left] < 255).any()
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ({}, "at least one line"),
+        ({"a": pictures(2), "b": pictures(3)}, "different numbers of pictures"),
+        ({"a": pictures(2).astype(float)}, "`a` are float64"),
+        ({"a": pictures(2).transpose(0, 3, 1, 2)}, "put channels last"),
+    ],
+)
+def test_a_contact_sheet_refuses_what_it_cannot_place(rows, text):
+    with pytest.raises(ValueError, match=text):
+        contact_sheet(rows)
+
+
+def test_a_grid_refuses_columns_of_other_images():
+    with pytest.raises(ValueError, match=r"`G` has 3 image ids, but \{'blurry': 2\}"):
+        PictureGrid(
+            title="G", chosen="All.", seed=None, image_ids=np.arange(3),
+            columns={"shown": pictures(3), "blurry": pictures(2)},
+        )  # fmt: skip
