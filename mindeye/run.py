@@ -112,8 +112,12 @@ class RunFolder:
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Keeps the last good state of a training; the old one stays until the new one is whole."""
-        with atomic_path(self.path / "checkpoint.pt") as temporary:
-            torch.save(dict(state), temporary)
+        path = self.path / "checkpoint.pt"
+        with atomic_path(path) as temporary:
+            try:
+                torch.save(dict(state), temporary)
+            except RuntimeError as error:  # torch's own writer hides the system's error
+                raise _unwritten(path, error) from error
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last good state, or None; tensors and plain values only, no code."""
@@ -122,8 +126,12 @@ class RunFolder:
 
     def finish(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights and drops the checkpoint."""
+        tensors = {name: value.contiguous() for name, value in weights.items()}
         with atomic_path(self.weights_path) as temporary:
-            save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+            try:
+                save_file(tensors, temporary)
+            except SafetensorError as error:
+                raise _unwritten(self.weights_path, error) from error
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def weights(self) -> dict[str, Tensor]:
@@ -139,6 +147,13 @@ class RunFolder:
             raise ValueError(
                 f"{self.weights_path} is damaged ({error}). Train again or copy the file again."
             ) from error
+
+
+def _unwritten(path: Path, error: Exception) -> OSError:
+    return OSError(
+        f"{path} could not be written ({str(error).splitlines()[0]}). Is the disk full? "
+        "What was there before is intact; make room and run the same command again."
+    )
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A prepared folder -> batches of trials and of repeats, in memory."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -168,30 +167,21 @@ class PreparedSubject:
 
 
 def epoch_order(
-    num_trials: int, batch_size: int, seed: int, epoch: int
-) -> Int[np.ndarray, "batches trials"]:
-    """Which trials make each batch of an epoch: a function of its arguments alone.
+    num_rows: int, batch_size: int, seed: int, epoch: int
+) -> Int[np.ndarray, "batches rows"]:
+    """Which rows make each batch of an epoch: a function of its arguments alone.
 
-    Batches are full; up to `batch_size - 1` trials sit out, other ones in each epoch.
+    Rows are trials, or images with their repeats. Batches are full; up to `batch_size - 1` rows
+    sit out, other ones in each epoch.
 
     Raises:
-        ValueError: fewer trials than one batch takes.
+        ValueError: fewer rows than one batch takes.
     """
-    if not 1 <= batch_size <= num_trials:
+    if not 1 <= batch_size <= num_rows:
         raise ValueError(
-            f"Batches of {batch_size} cannot be made of {num_trials} trials. "
+            f"Batches of {batch_size} cannot be made of {num_rows} training images or trials. "
             "Choose a smaller batch size, or prepare more sessions."
         )
-    order = np.random.default_rng([seed, epoch]).permutation(num_trials)
-    num_batches = num_trials // batch_size
+    order = np.random.default_rng([seed, epoch]).permutation(num_rows)
+    num_batches = num_rows // batch_size
     return order[: num_batches * batch_size].reshape(num_batches, batch_size)
-
-
-def epoch_batches(
-    trials: SubjectBatch, batch_size: int, seed: int, epoch: int
-) -> Iterator[SubjectBatch]:
-    """The batches of `epoch_order`."""
-    for rows in torch.from_numpy(epoch_order(len(trials.betas), batch_size, seed, epoch)):
-        yield SubjectBatch(
-            subject=trials.subject, betas=trials.betas[rows], image_ids=trials.image_ids[rows]
-        )

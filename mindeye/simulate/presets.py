@@ -45,9 +45,9 @@ class SimulationConfig:
     """Dimensions of meaning and, as many, of look that latent noise moves."""
     signal_decay: float = 1.7
     """Variance of the k-th dimension of meaning falls as k to the minus this."""
-    seen_share: float = 0.65
+    seen_share: float = 0.85
     """Part of each dimension of meaning that the brain carries; the rest is idiosyncratic."""
-    seen_look_share: float = 0.7
+    seen_look_share: float = 0.85
     """The same for the look of the picture."""
     latent_noise: float = 1.5
     """Variance over trials of the first dimension of meaning, per variance over images."""

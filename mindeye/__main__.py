@@ -1,0 +1,5 @@
+"""`python -m mindeye`."""
+
+from mindeye.cli import main
+
+main()

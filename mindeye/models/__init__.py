@@ -1,0 +1,1 @@
+"""The trainable path from betas to the image side."""

@@ -1,0 +1,109 @@
+"""The diffusion prior: brain tokens -> image tokens."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler
+from diffusers.models.embeddings import get_timestep_embedding
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mindeye.models.transformer import Transformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig:
+    depth: int = 6
+    head_width: int = 64
+    train_times: int = 100
+    """Noise levels of the cosine schedule."""
+    drop_condition: float = 0.2
+    """Share of training trials whose brain tokens are replaced by the learned null tokens."""
+
+
+class DiffusionPrior(nn.Module):
+    """Predicts clean image tokens from noisy ones, the noise level and the brain tokens.
+
+    The sequence is [brain tokens | time | noisy image tokens]; the outputs at the last positions
+    are the prediction. Tokens are scaled so that their elements have about unit variance.
+
+    Source: MindEye1 (arXiv:2305.18274) A.4, after DALL-E 2 (arXiv:2204.06125).
+    """
+
+    def __init__(self, config: PriorConfig, num_tokens: int, token_width: int) -> None:
+        super().__init__()
+        self.config = config
+        # CLS tokens have norm 1, so an element has a variance of about 1 / width.
+        self.scale = token_width**0.5
+        self.transformer = Transformer(token_width, config.depth, config.head_width)
+        self.from_brain = nn.Linear(token_width, token_width)
+        self.from_image = nn.Linear(token_width, token_width)
+        self.time = nn.Sequential(
+            nn.Linear(token_width, 2 * token_width),
+            nn.SiLU(),
+            nn.Linear(2 * token_width, token_width),
+        )
+        self.places = nn.Parameter(0.02 * torch.randn(2 * num_tokens, token_width))
+        self.null_brain = nn.Parameter(torch.zeros(num_tokens, token_width))
+        self.to_image = nn.Linear(token_width, token_width)
+
+    def denoise(
+        self,
+        noisy: Float[Tensor, "trials tokens width"],
+        times: Int[Tensor, "trials"],
+        brain_tokens: Float[Tensor, "trials tokens width"],
+    ) -> Float[Tensor, "trials tokens width"]:
+        """Clean image tokens, all at the scale that the network sees."""
+        sequence = torch.cat([self.from_brain(brain_tokens), self.from_image(noisy)], dim=1)
+        waves = get_timestep_embedding(times, self.places.shape[1]).to(noisy.dtype)
+        time = self.time(waves).unsqueeze(1)
+        hidden = self.transformer(torch.cat([time, sequence + self.places], dim=1))
+        return self.to_image(hidden[:, -noisy.shape[1] :])
+
+    def loss(
+        self,
+        brain_tokens: Float[Tensor, "trials tokens width"],
+        image_tokens: Float[Tensor, "trials tokens width"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Mean squared error of the predicted clean tokens at random noise levels."""
+        trials = len(brain_tokens)
+        device = brain_tokens.device
+        times = torch.randint(self.config.train_times, (trials,), generator=generator).to(device)
+        noise = torch.randn(image_tokens.shape, generator=generator).to(device)
+        dropped = torch.rand(trials, generator=generator).to(device) < self.config.drop_condition
+        seen = torch.where(dropped.view(-1, 1, 1), self.null_brain, brain_tokens)
+        clean = image_tokens * self.scale
+        noisy = _schedule(self.config.train_times).add_noise(clean, noise, times)
+        return functional.mse_loss(self.denoise(noisy, times, seen).float(), clean)
+
+    def sample(
+        self,
+        brain_tokens: Float[Tensor, "images tokens width"],
+        noise: Float[Tensor, "images tokens width"],
+        num_steps: int,
+    ) -> Float[Tensor, "images tokens width"]:
+        """Image tokens at the scale of the CLIP target, by deterministic DDIM from `noise`.
+
+        Source: DDIM, arXiv:2010.02502, with trailing times (arXiv:2305.08891).
+        """
+        schedule = _schedule(self.config.train_times)
+        schedule.set_timesteps(num_steps, device=noise.device)
+        tokens = noise
+        for time in schedule.timesteps:
+            times = time.expand(len(tokens))
+            clean = self.denoise(tokens, times, brain_tokens)
+            tokens = schedule.step(clean, time, tokens).prev_sample
+        return tokens / self.scale
+
+
+def _schedule(train_times: int) -> DDIMScheduler:
+    return DDIMScheduler(
+        num_train_timesteps=train_times,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="trailing",
+        set_alpha_to_one=True,
+    )

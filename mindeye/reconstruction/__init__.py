@@ -1,0 +1,1 @@
+"""From decoded tokens to pictures."""

@@ -1,0 +1,1 @@
+"""Image tokens -> pictures; one generator a file."""

@@ -1,0 +1,50 @@
+"""What every generator can do."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@runtime_checkable
+class ImageGenerator(Protocol):
+    """A frozen network that draws pictures which look, to CLIP, like the given tokens."""
+
+    identity: str
+    """Name and weights hash."""
+
+    def generate(
+        self,
+        image_tokens: Float[Tensor, "images tokens width"],
+        *,
+        start: Float[Tensor, "images 3 rows columns"] | None,
+        strength: float,
+        steps: int,
+        guidance: float,
+        generators: Sequence[torch.Generator],
+    ) -> Float[Tensor, "images 3 rows columns"]:
+        """RGB in [0, 1].
+
+        Args:
+            start: pictures that the drawing starts from (img2img); None starts from noise.
+            strength: share of the steps that are run from `start`; 1 forgets it.
+            guidance: 1 follows the tokens plainly, more exaggerates them.
+            generators: one for each picture, so that a picture does not depend on its batch.
+        """
+        ...
+
+
+def steps_to_skip(steps: int, strength: float) -> int:
+    """Steps of the schedule that an img2img start leaves out.
+
+    Raises:
+        ValueError: a strength outside (0, 1].
+    """
+    if not 0 < strength <= 1:
+        raise ValueError(
+            f"The img2img strength is {strength}; it must lie in (0, 1]. "
+            "1 ignores the blurry reconstruction, small values stay close to it."
+        )
+    return steps - max(1, int(steps * strength))

@@ -1,0 +1,89 @@
+"""Scores of reconstructed pictures against the shown ones, each image by itself."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from mindeye.metrics.identification import two_way_wins
+from mindeye.metrics.pixels import pixel_correlation, structural_similarity
+from mindeye.metrics.statistics import metric_row
+from mindeye.pictures import as_images
+from mindeye.targets.clip import ClipTarget
+from mindeye.types import MetricRow
+
+# Metric -> (chance, better). PixCorr and SSIM have no fixed chance: the floors show it.
+METRICS: Mapping[str, tuple[float | None, str]] = {
+    "PixCorr": (None, "higher"),
+    "SSIM": (None, "higher"),
+    "two-way identification (CLIP)": (0.5, "higher"),
+}
+PIXCORR, SSIM, TWO_WAY = METRICS
+BATCH = 100
+
+
+@torch.inference_mode()
+def picture_scores(
+    reconstructed: UInt8[np.ndarray, "images height width 3"],
+    shown: UInt8[np.ndarray, "images height width 3"],
+    clip: ClipTarget,
+) -> dict[str, Float[np.ndarray, "images"]]:
+    """Per-image values of every metric.
+
+    A picture without any variance (a blank one) has no correlation; it scores 0, which is
+    what a picture that says nothing deserves, and is not left out.
+    """
+    ours, theirs = as_images(reconstructed), as_images(shown)
+    blank = ours.flatten(1).std(1) < 1e-4
+    if blank.any():
+        ours = torch.where(blank.view(-1, 1, 1, 1), _ramp(ours.shape), ours)
+    correlation = pixel_correlation(ours, theirs)
+    correlation = torch.where(blank, torch.zeros_like(correlation), correlation)
+    return {
+        PIXCORR: np.asarray(correlation, dtype=np.float64),
+        SSIM: np.asarray(structural_similarity(ours, theirs), dtype=np.float64),
+        TWO_WAY: np.asarray(
+            two_way_wins(pooled(ours, clip), pooled(theirs, clip)), dtype=np.float64
+        ),
+    }
+
+
+def score_rows(
+    system: str, scores: Mapping[str, Float[np.ndarray, "images"]], rng: np.random.Generator
+) -> list[MetricRow]:
+    """One row a metric, with the interval over images."""
+    return [
+        metric_row(
+            system, metric, values, rng, chance=METRICS[metric][0], better=METRICS[metric][1]
+        )
+        for metric, values in scores.items()
+    ]
+
+
+def pooled(
+    images: Float[Tensor, "images 3 height width"], clip: ClipTarget
+) -> Float[Tensor, "images features"]:
+    """CLIP's image embedding: the CLS token."""
+    return torch.cat([clip.tokens(block)[:, 0] for block in images.split(BATCH)])
+
+
+def nearest_training_images(
+    brain: Float[Tensor, "images features"],
+    training: Float[Tensor, "candidates features"],
+) -> Int[np.ndarray, "images"]:
+    """For each scan, the training image whose embedding is closest: a floor without generator."""
+    return (brain @ training.T).argmax(1).numpy()
+
+
+def derangement(num_images: int, rng: np.random.Generator) -> Int[np.ndarray, "images"]:
+    """A random order in which no image keeps its place: shuffled scans."""
+    order = rng.permutation(num_images)
+    partner = np.empty(num_images, dtype=np.int64)
+    partner[order] = np.roll(order, 1)
+    return partner
+
+
+def _ramp(shape: torch.Size) -> Tensor:
+    return torch.linspace(0, 1, shape[-1]).expand(shape)

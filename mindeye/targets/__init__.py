@@ -1,0 +1,1 @@
+"""Frozen image networks: CLIP tokens, VAE latents, and their cache."""

@@ -1,0 +1,113 @@
+"""A frozen CLIP: images -> the tokens that the decoder learns, texts -> embeddings."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mindeye.files import sha256_of
+
+ASSETS = Path(__file__).parent.parent / "assets"
+OFFLINE_CLIP = ASSETS / "scenes-clip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTarget:
+    """An open_clip model with the token convention of MindEye1 (RECIPE: arXiv:2305.18274, A.2).
+
+    Tokens are the last layer's, CLS first, after the final LayerNorm and the projection into the
+    space shared with text, all divided by the norm of the image's CLS token.
+    """
+
+    model: nn.Module
+    tokenizer: open_clip.SimpleTokenizer
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    identity: str
+    """Name and weights hash; keys the embedding cache."""
+
+    @property
+    def side(self) -> int:
+        """Input side in pixels."""
+        return self.model.visual.image_size[0]
+
+    @property
+    def token_shape(self) -> tuple[int, int]:
+        """(tokens, width) of one image."""
+        visual = self.model.visual
+        rows, columns = visual.grid_size
+        return rows * columns + 1, visual.proj.shape[1]
+
+    def tokens(
+        self, images: Float[Tensor, "images 3 rows columns"]
+    ) -> Float[Tensor, "images tokens width"]:
+        """Tokens of RGB images in [0, 1] of any size."""
+        raw = projected_tokens(self.model.visual, self.preprocess(images))
+        return raw / raw[:, :1].norm(dim=-1, keepdim=True)
+
+    def preprocess(
+        self, images: Float[Tensor, "images 3 height width"]
+    ) -> Float[Tensor, "images 3 side side"]:
+        """Resizes (bicubic, antialiased) and normalises images in [0, 1]."""
+        if images.shape[-2:] != (self.side, self.side):
+            images = torch.nn.functional.interpolate(
+                images, size=(self.side, self.side), mode="bicubic", antialias=True
+            ).clamp(0, 1)
+        mean, std = (images.new_tensor(value).view(3, 1, 1) for value in (self.mean, self.std))
+        return (images - mean) / std
+
+    def text_embeddings(self, texts: list[str]) -> Float[Tensor, "texts width"]:
+        """Unit vectors of texts, in the space of the first (CLS) token."""
+        device = self.model.visual.proj.device
+        return self.model.encode_text(self.tokenizer(texts).to(device), normalize=True)
+
+
+def projected_tokens(
+    visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
+) -> Float[Tensor, "images tokens width"]:
+    """Last-layer tokens of an open_clip VisionTransformer, CLS first, after ln_post and proj."""
+    output = visual.forward_intermediates(
+        pixels,
+        indices=1,
+        normalize_intermediates=True,
+        intermediates_only=True,
+        output_fmt="NLC",
+        output_extra_tokens=True,
+    )
+    prefix, patches = output["image_intermediates_prefix"][-1], output["image_intermediates"][-1]
+    return torch.cat([prefix, patches], dim=1) @ visual.proj
+
+
+def load_clip(source: str | Path = OFFLINE_CLIP, device: torch.device | str = "cpu") -> ClipTarget:
+    """Loads a CLIP from a folder (open_clip_config.json + open_clip_model.safetensors).
+
+    Raises:
+        FileNotFoundError: the folder lacks one of the two files.
+    """
+    folder = Path(source)
+    weights = folder / "open_clip_model.safetensors"
+    for path in (folder / "open_clip_config.json", weights):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"No CLIP at {folder}: {path.name} is missing. "
+                "Give a folder in open_clip's local layout, or leave the option out."
+            )
+    name = f"local-dir:{folder}"
+    model = open_clip.create_model(name, device=device).eval().requires_grad_(False)
+    settings = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]
+    return ClipTarget(
+        model=model,
+        tokenizer=open_clip.get_tokenizer(name),
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        identity=f"{folder.name}-{weights_hash(weights)}",
+    )
+
+
+def weights_hash(path: Path) -> str:
+    """The first 12 hex digits of a weights file's SHA-256."""
+    return sha256_of(path)[:12]

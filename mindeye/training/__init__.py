@@ -1,0 +1,1 @@
+"""One step, its schedule, the loop, and the configuration of a run."""

@@ -1,0 +1,58 @@
+"""All that defines a training: data, decoder, losses, schedule, seed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mindeye.models.decoder import DecoderConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    prior: float = 30.0
+    """Weight of the prior's loss (MindEye1, arXiv:2305.18274, A.5); the contrastive loss has 1."""
+    low_level: float = 0.5
+    mixco_concentration: float = 0.15
+    """Of the Beta distribution that says how much of a trial is kept."""
+    mixco_share: float = 0.5
+    """Share of trials that are mixed."""
+    mixco_phase: float = 1 / 3
+    """Share of the training before SoftCLIP takes over from BiMixCo."""
+    mixco_temperature: float = 0.006
+    soft_temperatures: tuple[float, float] = (0.004, 0.0075)
+    """SoftCLIP's first and last temperature; a cosine between."""
+    prior_trials: int | None = None
+    """How many trials of a batch the prior's loss sees; all when left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    num_epochs: int = 240
+    """An epoch shows every training image once, in one draw of its repeats."""
+    batch: int = 32
+    """Images in a batch, over all processes; no image stands twice in one."""
+    learning_rate: float = 3e-4
+    """Peak of the one-cycle schedule."""
+    warmup: float = 0.01
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.01
+    """On weights of linear and convolution layers; not on norms, biases, places."""
+    ridge_decay: float | None = None
+    """Weight decay of the ridge layers; like the rest when left out."""
+    mean_of_repeats: float = 0.5
+    """Chance that an image is shown as the mean of a random subset of its repeats."""
+    save_every_s: float = 60.0
+    """Seconds between checkpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    data: tuple[Path, ...]
+    """Prepared folders, one for each subject (`mindeye prepare`)."""
+    clip: Path | None = None
+    """Folder of the CLIP whose tokens are learned; the offline one when left out."""
+    vae: Path | None = None
+    """Folder of the VAE; the offline one when left out."""
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    seed: int = 42

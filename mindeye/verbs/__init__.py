@@ -1,0 +1,1 @@
+"""What the command line offers, each as a function: the programs of the house."""
