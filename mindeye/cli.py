@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mindeye import __version__
+from mindeye.verbs.progress import Bar, Stages, watch
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
 USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
@@ -123,7 +124,7 @@ def _simulate(options: argparse.Namespace) -> None:
     config = preset_of(options.preset)
     if options.sessions is not None:
         config = replace(config, sessions=options.sessions)
-    stages = _Stages()
+    stages = Stages()
     simulate_nsd_tree(
         options.out, config, subject=options.subject, seed=options.seed, progress=stages
     )
@@ -152,7 +153,7 @@ def _add_prepare(verbs) -> argparse.ArgumentParser:
 def _prepare(options: argparse.Namespace) -> None:
     from mindeye.data.prepare import prepare_nsd
 
-    stages = _Stages()
+    stages = Stages()
     prepare_nsd(
         options.root,
         subject=options.subject,
@@ -175,6 +176,7 @@ def _add_train(verbs) -> argparse.ArgumentParser:
     verb = _add_verb(verbs, "train", _train, about, example)
     verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
     verb.add_argument("--out", type=Path, required=True, help="the run folder")
+    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
     verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
     verb.set_defaults(takes_overrides=True)
     return verb
@@ -184,16 +186,29 @@ def _train(options: argparse.Namespace) -> None:
     from mindeye.config import load_yaml, with_command_line
     from mindeye.training.experiment import ExperimentConfig
     from mindeye.training.loop import train
+    from mindeye.training.plan import plan_of
 
     config = load_yaml(ExperimentConfig, options.config)
     overrides = ["--help"] if options.keys else options.overrides
     config = with_command_line(config, overrides, f"mindeye train {options.config}")
-    bar = _Bar("train")
+    if options.dry_run:
+        _print_plan(plan_of(config))
+        return
+    bar = Bar("train")
     run = train(config, options.out, progress=bar.with_losses, embed_progress=watch("embed images"))
     bar.close()
     last = run.read_log()[-1]
     print(" ".join(f"{name} {value:.4g}" for name, value in last.items()))
     print(f"run: {run.path}")
+
+
+def _print_plan(plan) -> None:
+    for name, count in plan.parameters_of.items():
+        print(f"{name:18}{count:>15,} parameters")
+    print(f"{'all':18}{plan.num_parameters:>15,} parameters")
+    print(f"{plan.num_bytes / 1e9:.2f} GB for weights, gradients and AdamW; activations on top")
+    images = ", ".join(f"subject {one}: {count}" for one, count in plan.images_of.items())
+    print(f"{plan.num_steps:,} steps; training images {images}. Nothing was written.")
 
 
 def _add_reconstruct(verbs) -> argparse.ArgumentParser:
@@ -318,56 +333,3 @@ def _add_run_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--subject", type=int, help="default: the run's first")
     verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
     verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ...")
-
-
-class _Bar:
-    """A progress bar that learns its length at the first call."""
-
-    def __init__(self, title: str) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(desc=title, total=0, dynamic_ncols=True, mininterval=0.5, leave=True)
-
-    def __call__(self, done: int, total: int) -> None:
-        self.bar.total = total
-        self.bar.update(done - self.bar.n)
-        if done >= total:
-            self.bar.close()
-
-    def with_losses(self, done: int, total: int, losses) -> None:
-        """Also shows the last losses."""
-        self.bar.set_postfix(
-            {name: f"{value:.3g}" for name, value in losses.items()}, refresh=False
-        )
-        self(done, total)
-
-    def close(self) -> None:
-        self.bar.close()
-
-
-class _Stages:
-    """Progress of work that names its stages as it goes."""
-
-    def __init__(self) -> None:
-        self.bars: dict[str, _Bar] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self.bars:
-            self.bars[stage] = _Bar(stage)
-        self.bars[stage](done, total)
-
-    def close(self) -> None:
-        for bar in self.bars.values():
-            bar.close()
-
-
-def watch(title: str) -> Callable[[int, int], None]:
-    """A progress bar under a title, shown from the first report on."""
-    bars: list[_Bar] = []
-
-    def report(done: int, total: int) -> None:
-        if not bars:
-            bars.append(_Bar(title))
-        bars[0](done, total)
-
-    return report

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -55,7 +57,9 @@ class RunFolder:
                     "Choose another folder, or delete this one to start over."
                 )
             return
-        if self.path.exists() and any(self.path.iterdir()):
+        # What a kill between the three writes below leaves behind is no reason to refuse.
+        begun = {"config.yaml", "provenance.json"}
+        if self.path.exists() and any(one.name not in begun for one in self.path.iterdir()):
             raise ValueError(
                 f"{self.path} is not empty and holds no run. Choose another folder for the run."
             )
@@ -93,8 +97,14 @@ class RunFolder:
 
     def append_log(self, record: Mapping[str, Any]) -> None:
         """Appends one JSON line."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(dict(record)) + "\n")
+        path = self.path / "log.jsonl"
+        # A kill may have cut the last line; a new one must not be glued to it.
+        with path.open("ab+") as stream:
+            cut = False
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                cut = stream.read(1) != b"\n"
+            stream.write((("\n" if cut else "") + json.dumps(dict(record)) + "\n").encode())
 
     def read_log(self) -> list[dict[str, Any]]:
         """All log lines by step; of a step that was repeated after a kill, the last counts."""
@@ -120,9 +130,21 @@ class RunFolder:
                 raise _unwritten(path, error) from error
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """The last good state, or None; tensors and plain values only, no code."""
+        """The last good state, or None; tensors and plain values only, no code.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         path = self.path / "checkpoint.pt"
-        return torch.load(path, weights_only=True) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise ValueError(
+                f"{path} is damaged ({str(error).splitlines()[0]}). "
+                "Delete that file to train from the first step on."
+            ) from error
 
     def finish(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights and drops the checkpoint."""

@@ -17,6 +17,9 @@ SIDE = 128
 PATCHES = 10
 PATCH_PIXELS = SIDE // PATCHES
 MARGIN = (SIDE - PATCHES * PATCH_PIXELS) // 2
+# Brightness of ground and patches. The offline VAE learned drawn scenes, which have no pure black
+# and white: it gives these shades back with an error (RMSE) of 0.04, black and white with 0.19.
+GROUND, PATCH = 60, 220
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,16 +183,18 @@ READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {
 def drawn_figures(
     figures: UInt8[np.ndarray, "images 10 10"],
 ) -> UInt8[np.ndarray, "images 128 128 3"]:
-    """White patches of 12 px on black, with a margin of 4 px."""
-    large = figures.repeat(PATCH_PIXELS, axis=1).repeat(PATCH_PIXELS, axis=2) * np.uint8(255)
+    """Light patches of 12 px on a dark ground, with a margin of 4 px."""
+    large = figures.repeat(PATCH_PIXELS, axis=1).repeat(PATCH_PIXELS, axis=2)
     framed = np.pad(large, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
-    return np.repeat(framed[..., None], 3, axis=-1)
+    shaded = np.where(framed > 0, PATCH, GROUND).astype(np.uint8)
+    return np.repeat(shaded[..., None], 3, axis=-1)
 
 
 def patch_contrasts(
     pictures: UInt8[np.ndarray, "images 128 128 3"],
 ) -> Float[np.ndarray, "images 100"]:
-    """Mean brightness of each of the 10 x 10 patches, from 0 to 1: the inverse of the drawing."""
-    inner = pictures[:, MARGIN : SIDE - MARGIN, MARGIN : SIDE - MARGIN].mean(-1) / 255
+    """Mean brightness of each of the 10 x 10 patches, 0 the ground, 1 a patch."""
+    inner = pictures[:, MARGIN : SIDE - MARGIN, MARGIN : SIDE - MARGIN].mean(-1)
     shape = (len(inner), PATCHES, PATCH_PIXELS, PATCHES, PATCH_PIXELS)
-    return inner.reshape(shape).mean(axis=(2, 4)).reshape(len(inner), -1)
+    mean = inner.reshape(shape).mean(axis=(2, 4)).reshape(len(inner), -1)
+    return (mean - GROUND) / (PATCH - GROUND)

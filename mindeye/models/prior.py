@@ -1,6 +1,7 @@
 """The diffusion prior: brain tokens -> image tokens."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from diffusers import DDIMScheduler
@@ -86,15 +87,20 @@ class DiffusionPrior(nn.Module):
     ) -> Float[Tensor, "images tokens width"]:
         """Image tokens at the scale of the CLIP target, by deterministic DDIM from `noise`.
 
-        Source: DDIM, arXiv:2010.02502, with trailing times (arXiv:2305.08891).
+        Source: DDIM, arXiv:2010.02502, with trailing times (arXiv:2305.08891); differs from
+        diffusers' scheduler in that the last step always ends without noise, also where
+        `num_steps` does not divide the number of training times.
         """
         schedule = _schedule(self.config.train_times)
-        schedule.set_timesteps(num_steps, device=noise.device)
+        schedule.set_timesteps(num_steps)
+        # Signal variance at each time; whole at "time" -1, the end.
+        kept = torch.cat([schedule.alphas_cumprod, torch.ones(1)]).to(noise.device)
         tokens = noise
-        for time in schedule.timesteps:
-            times = time.expand(len(tokens))
+        for time, following in pairwise([*schedule.timesteps.tolist(), -1]):
+            times = torch.full((len(tokens),), time, device=noise.device)
             clean = self.denoise(tokens, times, brain_tokens)
-            tokens = schedule.step(clean, time, tokens).prev_sample
+            direction = (tokens - kept[time].sqrt() * clean) / (1 - kept[time]).sqrt()
+            tokens = kept[following].sqrt() * clean + (1 - kept[following]).sqrt() * direction
         return tokens / self.scale
 
 

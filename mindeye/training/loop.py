@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +16,18 @@ from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
-from mindeye.targets.cache import TargetTable, target_table
-from mindeye.targets.clip import OFFLINE_CLIP, load_clip
-from mindeye.targets.vae import OFFLINE_VAE, load_vae
+from mindeye.targets.clip import OFFLINE_CLIP
+from mindeye.targets.vae import OFFLINE_VAE
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.objective import TargetBatch, drawn_repeats, step_losses
+from mindeye.training.optimizer import decay_groups
 from mindeye.training.schedule import one_cycle
-from mindeye.types import RepeatBatch
+from mindeye.training.subjects import Subject, open_subject, take
 
 # Steps between two lines of the log; every epoch's end is logged besides.
 LOG_EVERY = 10
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A subject's training and validation scans with their targets."""
-
-    number: int
-    train: RepeatBatch
-    validation: RepeatBatch
-    targets: TargetTable
 
 
 def train(
@@ -227,54 +216,6 @@ def validation(decoder: Decoder, subjects: Sequence[Subject]) -> dict[str, float
         name = f"validation_top1_subj{subject.number:02d}"
         values[name] = top1_share(output.embeddings, images).item()
     return values
-
-
-def decay_groups(decoder: nn.Module, weight_decay: float, ridge_decay: float | None) -> list[dict]:
-    """Parameters by decay: weights of linear and convolution layers yes, all others no."""
-    decayed = {
-        id(module.weight)
-        for module in decoder.modules()
-        if isinstance(module, nn.Linear | nn.Conv2d)
-    }
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in decoder.named_parameters():
-        decay = weight_decay if id(parameter) in decayed else 0.0
-        if decay and ridge_decay is not None and name.startswith("ridge."):
-            decay = ridge_decay
-        groups.setdefault(decay, []).append(parameter)
-    return [{"params": members, "weight_decay": decay} for decay, members in groups.items()]
-
-
-def open_subject(
-    prepared: PreparedSubject,
-    config: ExperimentConfig,
-    embed_progress: Callable[[int, int], None] | None = None,
-) -> Subject:
-    """Loads train and validation scans and the cached targets; never the test scans."""
-    targets = target_table(
-        prepared.path / "targets",
-        prepared.images,
-        prepared.image_ids,
-        load_clip(config.clip or OFFLINE_CLIP),
-        load_vae(config.vae or OFFLINE_VAE),
-        embed_progress,
-    )
-    return Subject(
-        number=prepared.subject,
-        train=prepared.repeats("train"),
-        validation=prepared.repeats("validation"),
-        targets=targets,
-    )
-
-
-def take(batch: RepeatBatch, rows: Int[Tensor, "images"]) -> RepeatBatch:
-    """Some images of a batch."""
-    return RepeatBatch(
-        subject=batch.subject,
-        betas=batch.betas[rows].float(),
-        present=batch.present[rows],
-        image_ids=batch.image_ids[rows],
-    )
 
 
 def derived_seed(*parts: int) -> int:

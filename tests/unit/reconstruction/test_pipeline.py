@@ -1,0 +1,217 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mindeye.models.contrastive_head import embedding_of
+from mindeye.reconstruction import pipeline
+from mindeye.reconstruction.generators.scenes import load_scenes_generator
+from mindeye.reconstruction.pipeline import (
+    Artist,
+    ReconstructionConfig,
+    candidate_seed,
+    draw_block,
+    load_reconstruction,
+    reconstruct,
+)
+from mindeye.targets.clip import load_clip
+from mindeye.targets.vae import load_vae
+from mindeye.types import Decoded
+
+CONFIG = ReconstructionConfig(candidates=2, steps=3, strength=0.7)
+ABOUT = {"run": "runs/one", "simulated": None}
+
+
+@pytest.fixture(scope="module")
+def artist(networks) -> Artist:
+    vae = load_vae(networks.vae)
+    generator = load_scenes_generator(vae, networks.generator)
+    return Artist(clip=load_clip(networks.clip), vae=vae, generator=generator)
+
+
+@pytest.fixture
+def decoded() -> Decoded:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(5, 5, 16, generator=generator) / 4
+    return Decoded(
+        image_ids=torch.tensor([7, 9, 20, 31, 72_999]),
+        brain_tokens=tokens,
+        embeddings=embedding_of(tokens),
+        image_tokens=None,
+        latents=torch.randn(5, 4, 8, 8, generator=generator),
+    )
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(pipeline, "BLOCK", 2)
+
+
+def sampled(brain_tokens, noise):
+    """Stands for the prior: noise matters, but not much."""
+    return brain_tokens + 0.1 * noise
+
+
+def rows_of(decoded: Decoded, rows: list[int]) -> Decoded:
+    return Decoded(*(None if value is None else value[rows] for value in decoded))
+
+
+def draw(decoded, artist, out, config=CONFIG, **options):
+    options = {"sample_tokens": sampled, "about": ABOUT, **options}
+    return reconstruct(decoded, artist, config, out, **options)
+
+
+def assert_alike(ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Equal up to rounding: another batch may add up in another order."""
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1
+
+
+def test_a_candidate_does_not_depend_on_batch_or_order(decoded, artist):
+    whole = draw_block(decoded, artist, CONFIG, sampled)
+    order = [3, 0, 4]
+    part = draw_block(rows_of(decoded, order), artist, CONFIG, sampled)
+    assert_alike(part["candidates"], whole["candidates"][order])
+    assert_alike(part["blurry"], whole["blurry"][order])
+    np.testing.assert_allclose(part["scores"], whole["scores"][order], atol=1e-4)
+
+
+def test_more_candidates_keep_the_first_ones(decoded, artist):
+    two = draw_block(decoded, artist, CONFIG, sampled)
+    three = draw_block(decoded, artist, replace(CONFIG, candidates=3), sampled)
+    assert_alike(three["candidates"][:, :2], two["candidates"])
+    assert np.abs(two["candidates"][:, 0].astype(int) - two["candidates"][:, 1]).max() > 1
+
+
+def test_images_that_decode_alike_are_drawn_from_noise_of_their_own(decoded, artist):
+    twins = rows_of(decoded, [0, 0])._replace(image_ids=torch.tensor([7, 8]))
+    first, second = draw_block(twins, artist, CONFIG, sampled)["candidates"].astype(int)
+    assert np.abs(first - second).max() > 1
+
+
+def test_seeds_of_candidates_differ():
+    seeds = {
+        candidate_seed(seed, image, candidate)
+        for seed in range(3)
+        for image in range(100)
+        for candidate in range(8)
+    }
+    assert len(seeds) == 2400
+    assert min(seeds) >= 0
+
+
+def test_the_chosen_picture_has_the_highest_score(decoded, artist, tmp_path):
+    drawn = draw(decoded, artist, tmp_path / "out")
+    assert drawn.image_ids.tolist() == decoded.image_ids.tolist()
+    assert drawn.candidates.shape == (5, 2, 32, 32, 3)
+    for row, chosen in enumerate(drawn.scores.argmax(1)):
+        np.testing.assert_array_equal(drawn.pictures[row], drawn.candidates[row, chosen])
+
+
+def test_every_choice_is_recorded_with_its_seed(decoded, artist, tmp_path):
+    out = tmp_path / "out"
+    drawn = draw(decoded, artist, out)
+    choices = [json.loads(line) for line in (out / "choices.jsonl").read_text().splitlines()]
+    assert len(choices) == 10
+    for choice in choices:
+        row = drawn.image_ids.tolist().index(choice["image_id"])
+        assert choice["score"] == pytest.approx(drawn.scores[row, choice["candidate"]])
+        assert choice["chosen"] == (choice["candidate"] == drawn.scores[row].argmax())
+        assert choice["seed"] == candidate_seed(0, choice["image_id"], choice["candidate"])
+    for row, image_id in enumerate(drawn.image_ids):
+        saved = np.asarray(Image.open(out / "pictures" / f"{image_id:05d}.png"))
+        np.testing.assert_array_equal(saved, drawn.pictures[row])
+    assert json.loads((out / "manifest.json").read_text())["about"] == ABOUT
+
+
+def test_a_finished_folder_is_opened_and_nothing_drawn_again(
+    decoded, artist, tmp_path, monkeypatch
+):
+    first = draw(decoded, artist, tmp_path / "out")
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    monkeypatch.setattr(pipeline, "draw_block", None)
+    again = draw(decoded, artist, tmp_path / "out")
+    np.testing.assert_array_equal(first.candidates, again.candidates)
+    np.testing.assert_array_equal(first.pictures, load_reconstruction(tmp_path / "out").pictures)
+    assert before == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+
+
+def test_a_rerun_draws_only_what_is_missing(decoded, artist, tmp_path, monkeypatch, small_blocks):
+    whole = draw(decoded, artist, tmp_path / "whole")
+    drawn = []
+
+    def counting(part, *arguments):
+        drawn.append(part.image_ids.tolist())
+        return draw_block(part, *arguments)
+
+    monkeypatch.setattr(pipeline, "draw_block", counting)
+
+    def cut(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw(decoded, artist, tmp_path / "out", progress=cut)
+    with pytest.raises(FileNotFoundError, match="holds a half-done reconstruction"):
+        load_reconstruction(tmp_path / "out")
+    resumed = draw(decoded, artist, tmp_path / "out")
+    assert drawn == [[7, 9], [20, 31], [72_999]]
+    np.testing.assert_array_equal(resumed.candidates, whole.candidates)
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+
+
+def test_blocks_do_not_change_the_pictures(decoded, artist, tmp_path, monkeypatch):
+    whole = draw(decoded, artist, tmp_path / "whole")
+    monkeypatch.setattr(pipeline, "BLOCK", 2)
+    assert_alike(draw(decoded, artist, tmp_path / "blocks").candidates, whole.candidates)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"seed": 1}, "settings.seed: 1 here, 0 there"), ({"steps": 4}, "settings.steps: 4 here, 3")],
+)
+def test_other_settings_in_the_same_folder_are_refused(decoded, artist, tmp_path, changes, message):
+    draw(decoded, artist, tmp_path / "out")
+    with pytest.raises(ValueError, match=message):
+        draw(decoded, artist, tmp_path / "out", replace(CONFIG, **changes))
+
+
+def test_another_run_or_other_images_in_the_same_folder_are_refused(decoded, artist, tmp_path):
+    draw(decoded, artist, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"about\.run: 'runs/two' here, 'runs/one' there"):
+        draw(decoded, artist, tmp_path / "out", about={**ABOUT, "run": "runs/two"})
+    with pytest.raises(ValueError, match="image_ids"):
+        draw(rows_of(decoded, [0, 1]), artist, tmp_path / "out")
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(decoded, artist, tmp_path):
+    (tmp_path / "letters.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no reconstructions"):
+        draw(decoded, artist, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_an_image_that_stands_twice_is_refused(decoded, artist, tmp_path):
+    with pytest.raises(ValueError, match="stand more than once"):
+        draw(rows_of(decoded, [0, 1, 0]), artist, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_prior_the_brain_tokens_are_drawn(decoded, artist):
+    ours = draw_block(decoded, artist, replace(CONFIG, strength=1.0), None)
+    theirs = draw_block(decoded, artist, replace(CONFIG, strength=1.0), lambda brain, noise: brain)
+    # The prior's noise comes first from a candidate's stream, so the pictures themselves differ.
+    assert ours["candidates"].shape == theirs["candidates"].shape
+    assert_alike(ours["blurry"], theirs["blurry"])
+
+
+def test_without_latents_there_is_no_blurry_picture_and_drawing_starts_from_noise(
+    decoded, artist, tmp_path
+):
+    drawn = draw(decoded._replace(latents=None), artist, tmp_path / "out")
+    assert drawn.blurry is None
+    assert not (tmp_path / "out" / "blurry").exists()
+    from_noise = draw(decoded, artist, tmp_path / "noise", replace(CONFIG, strength=1.0))
+    assert_alike(drawn.candidates, from_noise.candidates)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from mindeye.reconstruction.scoring import (
+    METRICS,
+    PIXCORR,
+    SSIM,
+    TWO_WAY,
+    derangement,
+    nearest_training_images,
+    picture_scores,
+    pooled,
+    score_rows,
+)
+from mindeye.targets.clip import load_clip
+
+
+@pytest.fixture(scope="module")
+def clip(networks):
+    return load_clip(networks.clip)
+
+
+@pytest.fixture
+def shown() -> np.ndarray:
+    patches = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+    return patches.repeat(8, axis=1).repeat(8, axis=2)
+
+
+def test_the_shown_pictures_themselves_are_perfect(shown, clip):
+    scores = picture_scores(shown, shown, clip)
+    assert scores.keys() == METRICS.keys()
+    for values in scores.values():
+        np.testing.assert_allclose(values, np.ones(6), atol=1e-4)
+
+
+def test_shuffled_pictures_are_worse_in_every_metric(shown, clip):
+    shuffled = picture_scores(shown[[1, 2, 3, 4, 5, 0]], shown, clip)
+    assert abs(shuffled[PIXCORR].mean()) < 0.4
+    assert shuffled[SSIM].mean() < 0.6
+    assert shuffled[TWO_WAY].mean() < 0.7
+
+
+def test_a_blank_picture_scores_no_correlation_and_is_not_left_out(shown, clip):
+    drawn = shown.copy()
+    drawn[2] = 128
+    scores = picture_scores(drawn, shown, clip)
+    assert scores[PIXCORR][2] == 0
+    assert all(np.isfinite(values).all() and len(values) == 6 for values in scores.values())
+    np.testing.assert_allclose(np.delete(scores[PIXCORR], 2), np.ones(5), atol=1e-4)
+    np.testing.assert_array_equal(drawn[2], 128)
+
+
+def test_the_pooled_embedding_is_the_cls_token(shown, clip):
+    images = torch.rand(3, 3, 32, 32)
+    torch.testing.assert_close(pooled(images, clip), clip.tokens(images)[:, 0])
+
+
+def test_rows_tell_mean_interval_chance_and_direction(shown, clip):
+    values = np.linspace(0, 1, 50)
+    scores = {PIXCORR: values, TWO_WAY: values}
+    rows = score_rows("ours", scores, np.random.default_rng(0))
+    assert [(row.metric, row.chance, row.better, row.n) for row in rows] == [
+        (PIXCORR, None, "higher", 50),
+        (TWO_WAY, 0.5, "higher", 50),
+    ]
+    for row in rows:
+        assert row.value == pytest.approx(0.5)
+        assert row.low < 0.5 < row.high
+
+
+def test_the_nearest_training_image_has_the_largest_dot_product():
+    training = torch.eye(4)
+    brain = torch.tensor([[0.1, 0.2, 0.9, 0.0], [1.0, 0.5, 0.0, 0.0]])
+    assert nearest_training_images(brain, training).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("num_images", [2, 3, 50])
+def test_nobody_keeps_its_place_in_a_derangement(num_images):
+    for seed in range(20):
+        partner = derangement(num_images, np.random.default_rng(seed))
+        assert sorted(partner) == list(range(num_images))
+        assert (partner != np.arange(num_images)).all()

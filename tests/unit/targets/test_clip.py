@@ -1,0 +1,86 @@
+import shutil
+
+import pytest
+import torch
+from torch.nn import functional
+
+from mindeye.targets.clip import load_clip
+
+
+@pytest.fixture(scope="module")
+def clip(networks):
+    return load_clip(networks.clip)
+
+
+def pictures(count: int = 3, side: int = 32) -> torch.Tensor:
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def test_tokens_have_the_shape_promised_and_a_cls_token_of_norm_one(clip):
+    tokens = clip.tokens(pictures())
+    assert tokens.shape == (3, *clip.token_shape) == (3, 5, 16)
+    torch.testing.assert_close(tokens[:, 0].norm(dim=1), torch.ones(3))
+
+
+def test_the_cls_token_is_open_clips_own_image_embedding(clip):
+    expected = clip.model.encode_image(pictures() * 2 - 1, normalize=True)
+    torch.testing.assert_close(clip.tokens(pictures())[:, 0], expected)
+
+
+def test_patch_tokens_go_through_final_norm_and_projection(clip):
+    """The published way: penultimate output -> ln_post -> proj, here step by step."""
+    visual = clip.model.visual
+    hidden = visual._embeds(pictures() * 2 - 1)
+    raw = visual.ln_post(visual.transformer(hidden)) @ visual.proj
+    expected = raw / raw[:, :1].norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(clip.tokens(pictures()), expected)
+
+
+def test_a_picture_has_the_same_tokens_in_every_batch(clip):
+    alone = torch.cat([clip.tokens(one) for one in pictures().split(1)])
+    torch.testing.assert_close(clip.tokens(pictures()), alone)
+
+
+def test_pictures_of_any_size_are_resized_and_others_only_normalised(clip):
+    torch.testing.assert_close(clip.preprocess(pictures()), pictures() * 2 - 1)
+    large = functional.interpolate(pictures(), scale_factor=4, mode="nearest")
+    small = clip.preprocess(large)
+    assert small.shape == (3, 3, 32, 32)
+    assert small.min() >= -1
+    assert small.max() <= 1
+    assert (
+        functional.cosine_similarity(small.flatten(), clip.preprocess(pictures()).flatten(), dim=0)
+        > 0.9
+    )
+
+
+def test_texts_become_unit_vectors_in_the_space_of_the_cls_token(clip):
+    embeddings = clip.text_embeddings(["a red house", "a blue boat", "a red house"])
+    assert embeddings.shape == (3, 16)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(embeddings[0], embeddings[2])
+    assert not torch.allclose(embeddings[0], embeddings[1])
+
+
+def test_the_network_is_frozen(clip):
+    assert not clip.model.training
+    assert not any(parameter.requires_grad for parameter in clip.model.parameters())
+
+
+def test_other_weights_have_another_identity(clip, networks, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(networks.clip, tmp_path / networks.clip.name)
+    assert load_clip(folder).identity == clip.identity
+    weights = load_file(folder / "open_clip_model.safetensors")
+    weights["logit_scale"] += 1
+    save_file(weights, folder / "open_clip_model.safetensors")
+    assert load_clip(folder).identity != clip.identity
+
+
+@pytest.mark.parametrize("name", ["open_clip_config.json", "open_clip_model.safetensors"])
+def test_a_folder_that_lacks_a_file_is_refused_by_its_name(networks, tmp_path, name):
+    folder = shutil.copytree(networks.clip, tmp_path / "clip")
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"No CLIP at .*: {name} is missing"):
+        load_clip(folder)

@@ -1,0 +1,212 @@
+import argparse
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from mindeye import __version__
+from mindeye.cli import main, make_parser
+from mindeye.config import dump_yaml
+
+# Verb -> the library function behind it, and arguments that parse.
+FUNCTION_OF = {
+    "demo": "mindeye.verbs.demo.run_demo",
+    "simulate": "mindeye.simulate.nsd_tree.simulate_nsd_tree",
+    "prepare": "mindeye.data.prepare.prepare_nsd",
+    "train": "mindeye.training.loop.train",
+    "reconstruct": "mindeye.verbs.reconstruct.reconstruct_run",
+    "retrieve": "mindeye.verbs.retrieve.retrieve_run",
+    "evaluate": "mindeye.verbs.evaluate.evaluate_folder",
+    "report": "mindeye.verbs.report.report_run",
+}
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return action.choices
+
+
+VERBS = verbs()
+
+
+@pytest.fixture
+def config_path(tmp_path, tiny_experiment):
+    path = tmp_path / "tiny.yaml"
+    dump_yaml(tiny_experiment, path)
+    return path
+
+
+@pytest.fixture
+def arguments_of(tmp_path, config_path):
+    """Verb -> a valid command line."""
+    out, run = str(tmp_path / "out"), str(tmp_path / "run")
+    return {
+        "demo": ["demo", "--out", out, "--preset", "tiny"],
+        "simulate": ["simulate", "--out", out, "--preset", "tiny"],
+        "prepare": ["prepare", "nsd", str(tmp_path / "absent"), "--out", out],
+        "train": ["train", str(config_path), "--out", run],
+        "reconstruct": ["reconstruct", run, "--out", out],
+        "retrieve": ["retrieve", run],
+        "evaluate": ["evaluate", out],
+        "report": ["report", run],
+    }
+
+
+def exit_code(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def refusal(arguments: list[str], capsys) -> str:
+    """The one message of a command that is refused."""
+    assert exit_code(arguments) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert error.count("mindeye: ") == 1
+    return error.split("mindeye: ")[1]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_every_verb_has_an_example_that_parses(verb, capsys):
+    assert exit_code([verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    example = text.split("example:\n")[1].strip()
+    program, *arguments = shlex.split(example)
+    assert (program, arguments[0]) == ("mindeye", verb)
+    options, rest = make_parser().parse_known_args(arguments)
+    assert not rest or options.takes_overrides
+
+
+def test_help_lists_every_verb_and_version_tells_it(capsys):
+    assert exit_code(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in VERBS)
+    assert exit_code(["--version"]) == 0
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_ctrl_c_ends_every_verb_with_130_and_says_how_to_go_on(
+    verb, arguments_of, monkeypatch, capsys
+):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FUNCTION_OF[verb], interrupted)
+    assert exit_code(arguments_of[verb]) == 130
+    error = capsys.readouterr().err
+    assert "Run the same command again" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_full_disk_ends_every_verb_with_2_and_one_message(
+    verb, arguments_of, monkeypatch, capsys
+):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(FUNCTION_OF[verb], full)
+    assert "No space left on device" in refusal(arguments_of[verb], capsys)
+
+
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        ("prepare", "absent"),
+        ("reconstruct", "is not a run folder"),
+        ("retrieve", "is not a run folder"),
+        ("evaluate", "out"),
+        ("report", "is not a run folder"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_refused_by_its_name(verb, message, arguments_of, capsys):
+    assert message in refusal(arguments_of[verb], capsys)
+
+
+@pytest.mark.parametrize("verb", ["simulate", "demo"])
+def test_an_unknown_preset_is_refused_with_those_that_exist(verb, tmp_path, capsys):
+    arguments = [verb, "--out", str(tmp_path / "out"), "--preset", "enormous"]
+    message = refusal(arguments, capsys)
+    assert "`enormous`" in message
+    assert "nsd-like, hard, tiny, no-signal" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_config_key_names_the_likely_one(config_path, tmp_path, capsys):
+    text = config_path.read_text().replace("num_blocks", "num_block")
+    config_path.write_text(text)
+    message = refusal(["train", str(config_path), "--out", str(tmp_path / "run")], capsys)
+    assert "Did you mean `decoder.backbone.num_blocks`?" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_absent_config_is_named(tmp_path, capsys):
+    arguments = ["train", str(tmp_path / "absent.yaml"), "--out", str(tmp_path / "run")]
+    assert "No configuration at" in refusal(arguments, capsys)
+
+
+def test_an_unknown_override_of_train_is_refused(config_path, tmp_path, capsys):
+    arguments = ["train", str(config_path), "--out", str(tmp_path / "run"), "--schedule.epoch", "3"]
+    assert exit_code(arguments) == 2
+    assert "schedule.epoch" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["paint"], ["simulate"], ["retrieve", "run", "--pool", "x"]]
+)
+def test_a_wrong_command_line_exits_with_2(arguments, capsys):
+    assert exit_code(arguments) == 2
+    assert "usage: mindeye" in capsys.readouterr().err
+
+
+def test_a_key_error_is_shown_without_quotes(arguments_of, monkeypatch, capsys):
+    def unknown(*arguments, **options):
+        raise KeyError("No such thing. Take another.")
+
+    monkeypatch.setattr(FUNCTION_OF["retrieve"], unknown)
+    assert refusal(arguments_of["retrieve"], capsys).strip() == "No such thing. Take another."
+
+
+def test_debug_shows_the_traceback(arguments_of):
+    with pytest.raises(FileNotFoundError):
+        main([*arguments_of["retrieve"], "--debug"])
+
+
+def test_what_only_we_can_break_is_not_dressed_up_as_a_users_error(arguments_of, monkeypatch):
+    def broken(*arguments, **options):
+        raise AssertionError("ours")
+
+    monkeypatch.setattr(FUNCTION_OF["retrieve"], broken)
+    with pytest.raises(AssertionError, match="ours"):
+        main(arguments_of["retrieve"])
+
+
+def test_train_takes_overrides_and_a_second_config_is_refused(config_path, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    main(["train", str(config_path), "--out", run, "--schedule.num-epochs", "1"])
+    assert f"run: {run}" in capsys.readouterr().out
+    assert "schedule.num_epochs: 4 here, 1 there" in refusal(
+        ["train", str(config_path), "--out", run], capsys
+    )
+
+
+def test_keys_lists_what_can_be_overridden(config_path, tmp_path, capsys):
+    assert exit_code(["train", str(config_path), "--out", str(tmp_path / "run"), "--keys"]) == 0
+    assert "--schedule.learning-rate" in capsys.readouterr().out
+
+
+def test_an_unfinished_run_is_refused_with_what_to_do(
+    config_path, tmp_path, tiny_experiment, capsys
+):
+    from mindeye.run import RunFolder
+
+    RunFolder(path=tmp_path / "run").begin(replace(tiny_experiment, seed=1), {"data": []})
+    message = refusal(["retrieve", str(tmp_path / "run")], capsys)
+    assert "its training has not ended" in message

@@ -1,0 +1,107 @@
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mindeye.config import (
+    differences,
+    dump_yaml,
+    from_mapping,
+    load_yaml,
+    to_mapping,
+    with_command_line,
+)
+from mindeye.training.experiment import ExperimentConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    num_cylinders: int = 4
+    displacement: float = 1.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Car:
+    engine: Engine = field(default_factory=Engine)
+    spare: Engine | None = None
+    gears: tuple[int, int] = (1, 5)
+    name: str = "car"
+
+
+def test_yaml_comes_back_whole(tmp_path, tiny_experiment):
+    for config in (Car(spare=Engine(displacement=0.5), gears=(2, 3)), tiny_experiment):
+        path = tmp_path / "config.yaml"
+        dump_yaml(config, path)
+        assert load_yaml(type(config), path) == config
+
+
+def test_keys_left_out_keep_their_defaults():
+    car = from_mapping(Car, {"engine": {"num_cylinders": 6}}, "here")
+    assert car == Car(engine=Engine(num_cylinders=6))
+    assert car.engine.displacement == Engine().displacement
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "likely"),
+    [
+        ({"engin": {}}, "engin", "engine"),
+        ({"engine": {"num_cylinder": 6}}, "engine.num_cylinder", "engine.num_cylinders"),
+        ({"spare": {"displacment": 1.0}}, "spare.displacment", "spare.displacement"),
+    ],
+)
+def test_an_unknown_key_names_the_likely_one(values, key, likely):
+    with pytest.raises(LookupError) as caught:
+        from_mapping(Car, values, "car.yaml")
+    assert str(caught.value) == (
+        f"Unknown config key `{key}` in car.yaml. Did you mean `{likely}`?"
+    )
+
+
+def test_the_houses_own_example_of_an_unknown_key_holds():
+    values = {"data": ["x"], "decoder": {"backbone": {"num_block": 3}}}
+    with pytest.raises(LookupError, match=r"Did you mean `decoder\.backbone\.num_blocks`\?"):
+        from_mapping(ExperimentConfig, values, "x.yaml")
+
+
+def test_a_wrong_type_names_key_and_value():
+    with pytest.raises(ValueError, match=r"car\.yaml: `engine\.num_cylinders` is 'six'"):
+        from_mapping(Car, {"engine": {"num_cylinders": "six"}}, "car.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "holds list, not a table"),
+        ("a: [1,\n", "is not YAML"),
+        ("", "holds NoneType"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, text, message):
+    (tmp_path / "car.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_yaml(Car, tmp_path / "car.yaml")
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No configuration at .*absent\.yaml"):
+        load_yaml(Car, tmp_path / "absent.yaml")
+
+
+def test_the_command_line_overrides_single_fields():
+    config = Car(name="mine")
+    changed = with_command_line(config, ["--engine.displacement", "2.0", "--gears", "2", "6"], "x")
+    assert changed == replace(config, engine=Engine(displacement=2.0), gears=(2, 6))
+    assert config == Car(name="mine")
+
+
+def test_a_wrong_option_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as caught:
+        with_command_line(Car(), ["--engine.num-cylinder", "3"], "x")
+    assert caught.value.code == 2
+    assert "num-cylinder" in capsys.readouterr().err
+
+
+def test_differences_name_the_key_and_both_values():
+    ours, theirs = to_mapping(Car()), to_mapping(Car(engine=Engine(num_cylinders=8)))
+    assert differences(ours, ours) == []
+    assert differences(ours, theirs) == ["engine.num_cylinders: 4 here, 8 there"]
+    assert differences({"a": 1}, {"b": 2}) == ["a: 1 here, None there", "b: None here, 2 there"]

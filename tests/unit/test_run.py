@@ -1,0 +1,99 @@
+import json
+
+import pytest
+import torch
+
+from mindeye.run import RunFolder, versions
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    return RunFolder(path=tmp_path / "run")
+
+
+def test_begin_writes_config_and_provenance_and_accepts_the_same_again(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": [{"subject": 1}], "seed": 3})
+    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    run.begin(tiny_experiment, {"data": [{"subject": 1}], "seed": 3})
+    assert before == {path.name: path.read_bytes() for path in run.path.iterdir()}
+    assert {"config.yaml", "provenance.json"} <= before.keys()
+    assert run.provenance()["versions"] == versions()
+    assert {"python", "mindeye", "torch"} <= versions().keys()
+
+
+def test_other_data_in_the_same_folder_are_refused(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": [{"voxel_hash": "a"}]})
+    with pytest.raises(ValueError, match="holds a run with another configuration"):
+        run.begin(tiny_experiment, {"data": [{"voxel_hash": "b"}]})
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(run, tiny_experiment):
+    run.path.mkdir()
+    (run.path / "letters.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no run"):
+        run.begin(tiny_experiment, {"data": []})
+    assert [path.name for path in run.path.iterdir()] == ["letters.txt"]
+
+
+def test_weights_come_back_and_end_the_run(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": []})
+    weights = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.ones(2)}
+    run.save_checkpoint({"weights": weights, "step": 1})
+    assert not run.is_finished
+    with pytest.raises(FileNotFoundError, match="its training has not ended"):
+        run.weights()
+    run.finish(weights)
+    assert run.is_finished
+    assert run.load_checkpoint() is None
+    assert run.weights().keys() == weights.keys()
+    torch.testing.assert_close(run.weights()["a"], weights["a"], rtol=0, atol=0)
+
+
+def test_damaged_weights_are_named(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": []})
+    run.finish({"a": torch.ones(100)})
+    run.weights_path.write_bytes(run.weights_path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"weights\.safetensors is damaged"):
+        run.weights()
+
+
+def test_a_checkpoint_holds_no_code(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": []})
+    assert run.load_checkpoint() is None
+    state = {"weights": {"a": torch.ones(2)}, "optimizer": {"lr": 0.1, "groups": [1]}, "step": 7}
+    run.save_checkpoint(state)
+    assert run.load_checkpoint()["step"] == 7
+    # A class of ours inside would need unpickling of code.
+    torch.save({"weights": RunFolder}, run.path / "checkpoint.pt")
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        run.load_checkpoint()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tiny_experiment, monkeypatch):
+    run.begin(tiny_experiment, {"data": []})
+    run.save_checkpoint({"step": 1})
+
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"could not be written .* Is the disk full\?"):
+        run.save_checkpoint({"step": 2})
+    assert run.load_checkpoint() == {"step": 1}
+    assert not list(run.path.glob(".*"))
+
+
+def test_of_a_repeated_step_the_last_line_counts_and_a_cut_line_is_skipped(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": []})
+    assert run.read_log() == []
+    for step, loss in [(0, 3.0), (10, 2.0), (0, 4.0)]:
+        run.append_log({"step": step, "loss": loss})
+    with (run.path / "log.jsonl").open("a") as stream:
+        stream.write(json.dumps({"step": 20, "loss": 1.0})[:-5])
+    assert run.read_log() == [{"step": 0, "loss": 4.0}, {"step": 10, "loss": 2.0}]
+
+
+def test_a_folder_without_a_run_says_how_to_make_one(run):
+    with pytest.raises(FileNotFoundError, match=r"is not a run folder.*mindeye train CONFIG"):
+        run.provenance()
