@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--name-steps", type=int, nargs="+", default=[700, 450])
     parser.add_argument("--vae-steps", type=int, default=3000)
     parser.add_argument("--decoder-steps", type=int, default=3000)
-    parser.add_argument("--generator-steps", type=int, default=5000)
+    parser.add_argument("--generator-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

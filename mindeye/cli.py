@@ -91,14 +91,15 @@ def _demo(options: argparse.Namespace) -> None:
         out = options.out or Path(f"mindeye-demo-{options.recording}")
         rows = run_recording(out, options.recording, options.seed, watch)
     else:
-        from mindeye.verbs.demo import DemoConfig, run_demo
+        from mindeye.verbs.demo import DemoConfig, headline, run_demo
 
         out = options.out or Path("mindeye-demo")
         config = DemoConfig(preset=options.preset, seed=options.seed, num_images=options.images)
-        rows = run_demo(out, config, watch)
+        rows = headline(run_demo(out, config, watch))
     print(format_rows(rows))
     if not options.recording:
         print("\nSIMULATED subject: these numbers test the software, they say nothing of brains.")
+    print(f"all rows: {out / 'summary.tsv'}")
     print(f"report: {out / 'report.html'}")
 
 
@@ -219,9 +220,10 @@ def _add_reconstruct(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--images", type=int, help="test images drawn at random; default: all")
     verb.add_argument("--candidates", type=int, default=4)
-    verb.add_argument("--steps", type=int, default=10)
+    verb.add_argument("--steps", type=int, default=8)
     verb.add_argument("--prior-steps", type=int, default=10)
-    verb.add_argument("--guidance", type=float, default=1.0)
+    verb.add_argument("--prior-guidance", type=float, default=2.0)
+    verb.add_argument("--guidance", type=float, default=2.0, help="of the generator")
     verb.add_argument("--strength", type=float, default=0.85, help="of img2img; 1: from noise")
     verb.add_argument("--seed", type=int, default=0)
     _add_run_options(verb)
@@ -239,6 +241,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
             candidates=options.candidates,
             steps=options.steps,
             prior_steps=options.prior_steps,
+            prior_guidance=options.prior_guidance,
             guidance=options.guidance,
             strength=options.strength,
             seed=options.seed,
@@ -285,7 +288,6 @@ def _add_evaluate(verbs) -> argparse.ArgumentParser:
     verb.add_argument("folder", type=Path)
     verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
     verb.add_argument("--seed", type=int, default=0, help="of bootstrap and shuffling")
-    verb.add_argument("--device", default="cpu")
     return verb
 
 
@@ -297,7 +299,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.folder,
         data=options.data,
         seed=options.seed,
-        device=options.device,
         progress=watch("draw true tokens"),
     )
     print(format_rows(result.rows))

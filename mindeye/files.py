@@ -6,9 +6,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 # safetensors (0.8) and tempfile create files that only their owner can read; artefacts are shared.
 SHARED_MODE = 0o644
@@ -73,6 +77,48 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file, read in blocks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes a safetensors file atomically.
+
+    Raises:
+        OSError: it could not be written, for example because the disk is full.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, temporary)
+        except SafetensorError as error:
+            raise unwritten(path, error) from error
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads a safetensors file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Delete it and run again what made it."
+        ) from error
+
+
+def unwritten(path: Path, error: Exception) -> OSError:
+    """What to say when a library hides why a file could not be written."""
+    return OSError(
+        f"{path} could not be written ({str(error).splitlines()[0]}). Is the disk full? "
+        "What was there before is intact; make room and run the same command again."
+    )
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether a folder holds more than what a kill in the middle of a write leaves behind."""
+    return folder.exists() and any(
+        not (one.name.startswith(".") and one.name.endswith(".part")) for one in folder.iterdir()
+    )
 
 
 def require_free_space(folder: Path, num_bytes: int, what: str) -> None:

@@ -17,8 +17,10 @@ from torch import Tensor
 
 from mindeye import __version__
 from mindeye.config import differences, dump_yaml, to_mapping
-from mindeye.files import atomic_path, read_json, write_json
+from mindeye.files import atomic_path, holds_something, read_json, unwritten, write_json
 
+# Keys of a configuration that say where something lies, not what it is.
+PLACES = ("data", "clip", "vae")
 _PACKAGES = ("torch", "open_clip_torch", "diffusers", "webdataset", "accelerate", "numpy")
 
 
@@ -47,7 +49,10 @@ class RunFolder:
         Raises:
             ValueError: the folder belongs to another configuration or other data.
         """
-        identity = {"config": to_mapping(config), "data": provenance.get("data")}
+        # Data and networks are known by their contents: folders may move, relative paths too.
+        settings = {key: one for key, one in to_mapping(config).items() if key not in PLACES}
+        contents = {key: provenance.get(key) for key in ("data", "networks")}
+        identity = {"config": settings, **contents}
         identity_path = self.path / "identity.json"
         if identity_path.exists():
             found = differences(identity, read_json(identity_path))
@@ -57,9 +62,8 @@ class RunFolder:
                     "Choose another folder, or delete this one to start over."
                 )
             return
-        # What a kill between the three writes below leaves behind is no reason to refuse.
-        begun = {"config.yaml", "provenance.json"}
-        if self.path.exists() and any(one.name not in begun for one in self.path.iterdir()):
+        # A kill between the three writes below leaves a config: no reason to refuse.
+        if holds_something(self.path) and not self.config_path.exists():
             raise ValueError(
                 f"{self.path} is not empty and holds no run. Choose another folder for the run."
             )
@@ -127,7 +131,7 @@ class RunFolder:
             try:
                 torch.save(dict(state), temporary)
             except RuntimeError as error:  # torch's own writer hides the system's error
-                raise _unwritten(path, error) from error
+                raise unwritten(path, error) from error
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last good state, or None; tensors and plain values only, no code.
@@ -153,7 +157,7 @@ class RunFolder:
             try:
                 save_file(tensors, temporary)
             except SafetensorError as error:
-                raise _unwritten(self.weights_path, error) from error
+                raise unwritten(self.weights_path, error) from error
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def weights(self) -> dict[str, Tensor]:
@@ -169,13 +173,6 @@ class RunFolder:
             raise ValueError(
                 f"{self.weights_path} is damaged ({error}). Train again or copy the file again."
             ) from error
-
-
-def _unwritten(path: Path, error: Exception) -> OSError:
-    return OSError(
-        f"{path} could not be written ({str(error).splitlines()[0]}). Is the disk full? "
-        "What was there before is intact; make room and run the same command again."
-    )
 
 
 def versions() -> dict[str, str]:

@@ -26,26 +26,31 @@ class PriorConfig:
 class DiffusionPrior(nn.Module):
     """Predicts clean image tokens from noisy ones, the noise level and the brain tokens.
 
-    The sequence is [brain tokens | time | noisy image tokens]; the outputs at the last positions
-    are the prediction. Tokens are scaled so that their elements have about unit variance.
+    The sequence is [time | noisy image tokens + brain tokens]: token i of the brain belongs to
+    token i of the image, so they are added, where the published prior sets them side by side and
+    has to learn which belongs to which. Image tokens are standardised over the training images:
+    almost all of a token is what all images share, and noise would drown the rest.
 
-    Source: MindEye1 (arXiv:2305.18274) A.4, after DALL-E 2 (arXiv:2204.06125).
+    Source: MindEye1 (arXiv:2305.18274) A.4, after DALL-E 2 (arXiv:2204.06125); differs as said.
     """
 
     def __init__(self, config: PriorConfig, num_tokens: int, token_width: int) -> None:
         super().__init__()
         self.config = config
-        # CLS tokens have norm 1, so an element has a variance of about 1 / width.
-        self.scale = token_width**0.5
+        # CLS tokens have norm 1, so an element is about 1 / sqrt(width), until `fit` says better.
+        self.register_buffer("token_mean", torch.zeros(num_tokens, token_width))
+        self.register_buffer("token_std", torch.full((num_tokens, token_width), token_width**-0.5))
         self.transformer = Transformer(token_width, config.depth, config.head_width)
-        self.from_brain = nn.Linear(token_width, token_width)
+        self.from_brain = nn.Sequential(
+            nn.LayerNorm(token_width), nn.Linear(token_width, token_width)
+        )
         self.from_image = nn.Linear(token_width, token_width)
         self.time = nn.Sequential(
             nn.Linear(token_width, 2 * token_width),
             nn.SiLU(),
             nn.Linear(2 * token_width, token_width),
         )
-        self.places = nn.Parameter(0.02 * torch.randn(2 * num_tokens, token_width))
+        self.places = nn.Parameter(0.02 * torch.randn(num_tokens, token_width))
         self.null_brain = nn.Parameter(torch.zeros(num_tokens, token_width))
         self.to_image = nn.Linear(token_width, token_width)
 
@@ -56,11 +61,17 @@ class DiffusionPrior(nn.Module):
         brain_tokens: Float[Tensor, "trials tokens width"],
     ) -> Float[Tensor, "trials tokens width"]:
         """Clean image tokens, all at the scale that the network sees."""
-        sequence = torch.cat([self.from_brain(brain_tokens), self.from_image(noisy)], dim=1)
+        sequence = self.from_brain(brain_tokens) + self.from_image(noisy) + self.places
         waves = get_timestep_embedding(times, self.places.shape[1]).to(noisy.dtype)
         time = self.time(waves).unsqueeze(1)
-        hidden = self.transformer(torch.cat([time, sequence + self.places], dim=1))
-        return self.to_image(hidden[:, -noisy.shape[1] :])
+        hidden = self.transformer(torch.cat([time, sequence], dim=1))
+        return self.to_image(hidden[:, 1:])
+
+    @torch.no_grad()
+    def fit(self, image_tokens: Float[Tensor, "images tokens width"]) -> None:
+        """Takes mean and standard deviation of the tokens from training images."""
+        self.token_mean.copy_(image_tokens.mean(0))
+        self.token_std.copy_(image_tokens.std(0).clamp_min(1e-6))
 
     def loss(
         self,
@@ -75,7 +86,7 @@ class DiffusionPrior(nn.Module):
         noise = torch.randn(image_tokens.shape, generator=generator).to(device)
         dropped = torch.rand(trials, generator=generator).to(device) < self.config.drop_condition
         seen = torch.where(dropped.view(-1, 1, 1), self.null_brain, brain_tokens)
-        clean = image_tokens * self.scale
+        clean = (image_tokens - self.token_mean) / self.token_std
         noisy = _schedule(self.config.train_times).add_noise(clean, noise, times)
         return functional.mse_loss(self.denoise(noisy, times, seen).float(), clean)
 
@@ -84,8 +95,11 @@ class DiffusionPrior(nn.Module):
         brain_tokens: Float[Tensor, "images tokens width"],
         noise: Float[Tensor, "images tokens width"],
         num_steps: int,
+        guidance: float = 1.0,
     ) -> Float[Tensor, "images tokens width"]:
         """Image tokens at the scale of the CLIP target, by deterministic DDIM from `noise`.
+
+        `guidance` above 1 exaggerates what the brain adds (arXiv:2207.12598).
 
         Source: DDIM, arXiv:2010.02502, with trailing times (arXiv:2305.08891); differs from
         diffusers' scheduler in that the last step always ends without noise, also where
@@ -99,9 +113,12 @@ class DiffusionPrior(nn.Module):
         for time, following in pairwise([*schedule.timesteps.tolist(), -1]):
             times = torch.full((len(tokens),), time, device=noise.device)
             clean = self.denoise(tokens, times, brain_tokens)
+            if guidance != 1:
+                plain = self.denoise(tokens, times, self.null_brain.expand_as(brain_tokens))
+                clean = plain + guidance * (clean - plain)
             direction = (tokens - kept[time].sqrt() * clean) / (1 - kept[time]).sqrt()
             tokens = kept[following].sqrt() * clean + (1 - kept[following]).sqrt() * direction
-        return tokens / self.scale
+        return tokens * self.token_std + self.token_mean
 
 
 def _schedule(train_times: int) -> DDIMScheduler:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
@@ -30,7 +31,9 @@ class OpenRun:
     def about(self) -> dict:
         """What every artefact of this run repeats."""
         return {
-            "run": str(self.folder.path),
+            "run": str(self.folder.path.resolve()),
+            "weights": sha256_of(self.folder.weights_path),
+            "networks": self.provenance["networks"],
             "subject": self.prepared.subject,
             "protocol": self.prepared.manifest["protocol"],
             "roi": self.prepared.manifest["roi"],
@@ -64,19 +67,21 @@ def open_run(
         )
     place = data or Path(provenance["paths"]["data"][trained[subject]])
     prepared = PreparedSubject(place)
-    expected = provenance["data"][trained[subject]]["voxel_hash"]
-    if prepared.manifest["voxel_hash"] != expected:
+    _require_same_data(place, prepared.manifest, provenance["data"][trained[subject]])
+    clip = load_clip(provenance["paths"]["clip"], device)
+    vae = load_vae(provenance["paths"]["vae"], device)
+    found = {"clip": clip.identity, "vae": vae.identity}
+    if found != provenance["networks"]:
         raise ValueError(
-            f"{place} has voxels {prepared.manifest['voxel_hash'][:12]}, but this run was trained "
-            f"on {expected[:12]}. Prepare the same subject with the same ROI."
+            f"{path} was trained on targets of {provenance['networks']}, but here are {found}. "
+            "Restore those networks, or train again."
         )
-    paths = provenance["paths"]
     targets = target_table(
         prepared.path / "targets",
         prepared.images,
         prepared.image_ids,
-        load_clip(paths["clip"], device),
-        load_vae(paths["vae"], device),
+        clip,
+        vae,
     )
     return OpenRun(
         folder=folder,
@@ -85,6 +90,23 @@ def open_run(
         targets=targets,
         provenance=provenance,
     )
+
+
+def _require_same_data(place: Path, found: dict, trained: dict) -> None:
+    """Refuses a prepared folder with other voxels or trials: its test set may be the training's."""
+    if found["voxel_hash"] != trained["voxel_hash"]:
+        raise ValueError(
+            f"{place} has voxels {found['voxel_hash'][:12]}, but this run was trained on "
+            f"{trained['voxel_hash'][:12]}. Prepare the same subject with the same ROI."
+        )
+    if found["files"] != trained["files"]:
+        other = sorted(
+            name for name in found["files"] if found["files"][name] != trained["files"].get(name)
+        )
+        raise ValueError(
+            f"{place} holds other data than this run was trained with ({', '.join(other[:3])} "
+            "differ): its test images may be training images. Give the folder of the training."
+        )
 
 
 def open_artist(run: OpenRun, device: torch.device | str = "cpu") -> Artist:

@@ -1,6 +1,7 @@
 """Decoded tokens -> candidates -> selection -> pictures on disk: models meet generators here."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,14 +9,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from mindeye.config import differences
-from mindeye.files import atomic_path, read_json, require_free_space, write_json, write_text
+from mindeye.files import (
+    holds_something,
+    load_arrays,
+    read_json,
+    require_free_space,
+    save_arrays,
+    write_json,
+    write_text,
+)
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_pictures, save_png
-from mindeye.reconstruction.generators.protocol import ImageGenerator
+from mindeye.reconstruction.generators.protocol import ImageGenerator, steps_to_skip
 from mindeye.reconstruction.selection import best_candidates, second_order_scores
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget
@@ -31,14 +39,24 @@ SampleTokens = Callable[[Float[Tensor, "images tokens width"], Tensor], Tensor]
 class ReconstructionConfig:
     candidates: int = 4
     """Pictures drawn for each image; the contrastive head chooses one."""
-    steps: int = 10
+    steps: int = 8
     """Steps of the generator."""
     prior_steps: int = 10
     """Network evaluations of the prior."""
-    guidance: float = 1.0
+    prior_guidance: float = 2.0
+    """How far the prior leans on the brain tokens; 1 plainly, as published. Simulated subject,
+    CLS tokens, two-way identification among 250: .825 at 1, .878 at 1.5, .900 at 2."""
+    guidance: float = 2.0
+    """How far the generator leans on the image tokens."""
     strength: float = 0.85
     """Share of the steps run from the blurry reconstruction; 1 starts from noise instead."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "steps", "prior_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
+        steps_to_skip(self.steps, self.strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +115,7 @@ def reconstruct(
         if not part.exists():
             rows = slice(start, start + BLOCK)
             arrays = draw_block(_rows(decoded, rows), artist, config, sample_tokens)
-            with atomic_path(part) as temporary:
-                save_file(arrays, temporary)
+            save_arrays(part, arrays)
         if progress:
             progress(min(start + BLOCK, len(decoded.image_ids)), len(decoded.image_ids))
     return _collect(out, identity)
@@ -161,7 +178,7 @@ def load_reconstruction(out: Path) -> Reconstruction:
             f"{out} {state}: reconstructions.safetensors is missing. "
             "Run `mindeye reconstruct` with this folder; it goes on where it stopped."
         )
-    arrays = load_file(path)
+    arrays = load_arrays(path)
     chosen = arrays["scores"].argmax(axis=1)
     return Reconstruction(
         image_ids=arrays["image_ids"],
@@ -182,7 +199,7 @@ def _begin(out: Path, identity: dict) -> None:
                 "Choose another folder, or delete this one."
             )
         return
-    if out.exists() and any(out.iterdir()):
+    if holds_something(out):
         raise ValueError(f"{out} is not empty and holds no reconstructions. Choose another folder.")
     num_pictures = len(identity["image_ids"]) * identity["settings"]["candidates"]
     require_free_space(out.parent, num_pictures * 250_000, "The reconstruction")
@@ -196,7 +213,7 @@ def _rows(decoded: Decoded, rows: slice) -> Decoded:
 def _collect(out: Path, identity: dict) -> Reconstruction:
     """Joins the parts into one file, and writes PNGs and one JSON line a candidate."""
     if not (out / "reconstructions.safetensors").exists():
-        parts = [load_file(path) for path in sorted((out / "parts").glob("*.safetensors"))]
+        parts = [load_arrays(path) for path in sorted((out / "parts").glob("*.safetensors"))]
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         chosen = best_candidates(torch.from_numpy(arrays["scores"])).numpy()
         lines = []
@@ -220,9 +237,6 @@ def _collect(out: Path, identity: dict) -> Reconstruction:
                     )
                 )
         write_text(out / "choices.jsonl", "\n".join(lines) + "\n")
-        with atomic_path(out / "reconstructions.safetensors") as temporary:
-            save_file(arrays, temporary)
-        for path in (out / "parts").glob("*.safetensors"):
-            path.unlink()
-        (out / "parts").rmdir()
+        save_arrays(out / "reconstructions.safetensors", arrays)
+        shutil.rmtree(out / "parts")
     return load_reconstruction(out)

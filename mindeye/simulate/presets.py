@@ -45,13 +45,13 @@ class SimulationConfig:
     """Dimensions of meaning and, as many, of look that latent noise moves."""
     signal_decay: float = 1.7
     """Variance of the k-th dimension of meaning falls as k to the minus this."""
-    seen_share: float = 0.85
+    seen_share: float = 1.0
     """Part of each dimension of meaning that the brain carries; the rest is idiosyncratic."""
-    seen_look_share: float = 0.85
+    seen_look_share: float = 1.0
     """The same for the look of the picture."""
-    latent_noise: float = 1.5
+    latent_noise: float = 1.0
     """Variance over trials of the first dimension of meaning, per variance over images."""
-    low_level_noise: float = 0.7
+    low_level_noise: float = 0.5
     """The same for the dimensions of look."""
     latent_knee: float = 15.0
     """The variance of latent noise doubles after this many dimensions."""
@@ -129,7 +129,13 @@ PRESETS: MappingProxyType[str, SimulationConfig] = MappingProxyType(
     {
         "nsd-like": _NSD_LIKE,
         "hard": dataclasses.replace(
-            _NSD_LIKE, name="hard", seen_share=0.4, seen_look_share=0.4, noise_ceiling_scale=0.6
+            _NSD_LIKE,
+            name="hard",
+            seen_share=0.4,
+            seen_look_share=0.4,
+            noise_ceiling_scale=0.6,
+            latent_noise=1.5,
+            low_level_noise=0.7,
         ),
         "tiny": _SMALL,
         "no-signal": dataclasses.replace(_NSD_LIKE, name="no-signal", noise_ceiling_scale=0.0),

@@ -82,13 +82,15 @@ def projected_tokens(
     return torch.cat([prefix, patches], dim=1) @ visual.proj
 
 
-def load_clip(source: str | Path = OFFLINE_CLIP, device: torch.device | str = "cpu") -> ClipTarget:
+def load_clip(source: str | Path | None = None, device: torch.device | str = "cpu") -> ClipTarget:
     """Loads a CLIP from a folder (open_clip_config.json + open_clip_model.safetensors).
+
+    None takes the offline one.
 
     Raises:
         FileNotFoundError: the folder lacks one of the two files.
     """
-    folder = Path(source)
+    folder = Path(source or OFFLINE_CLIP)
     weights = folder / "open_clip_model.safetensors"
     for path in (folder / "open_clip_config.json", weights):
         if not path.is_file():

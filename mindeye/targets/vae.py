@@ -51,13 +51,13 @@ class VaeTarget:
         return (decoded / 2 + 0.5).clamp(0, 1)
 
 
-def load_vae(source: str | Path = OFFLINE_VAE, device: torch.device | str = "cpu") -> VaeTarget:
-    """Loads a VAE from a folder in diffusers' layout.
+def load_vae(source: str | Path | None = None, device: torch.device | str = "cpu") -> VaeTarget:
+    """Loads a VAE from a folder in diffusers' layout; None takes the offline one.
 
     Raises:
         FileNotFoundError: no config.json or no weights there.
     """
-    folder = Path(source)
+    folder = Path(source or OFFLINE_VAE)
     weights = folder / "diffusion_pytorch_model.safetensors"
     for path in (folder / "config.json", weights):
         if not path.is_file():

@@ -43,6 +43,13 @@ class ScheduleConfig:
     save_every_s: float = 60.0
     """Seconds between checkpoints."""
 
+    def __post_init__(self) -> None:
+        if self.num_epochs < 1 or self.batch < 2 or self.learning_rate <= 0:
+            raise ValueError(
+                f"The schedule has {self.num_epochs} epochs, batches of {self.batch} and learning "
+                f"rate {self.learning_rate}. Choose at least 1, at least 2, and more than 0."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:

@@ -16,8 +16,8 @@ from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
-from mindeye.targets.clip import OFFLINE_CLIP
-from mindeye.targets.vae import OFFLINE_VAE
+from mindeye.targets.clip import ClipTarget, load_clip
+from mindeye.targets.vae import VaeTarget, load_vae
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.objective import TargetBatch, drawn_repeats, step_losses
 from mindeye.training.optimizer import decay_groups
@@ -46,12 +46,22 @@ def train(
         FloatingPointError: a loss is not finite; step and losses are named.
     """
     accelerator = Accelerator(step_scheduler_with_optimizer=False)
+    if accelerator.num_processes > 1:
+        raise ValueError(
+            f"{accelerator.num_processes} processes were started, but training runs in one for "
+            "now. Use `accelerate launch --num_processes 1`, on a GPU where there is one."
+        )
     prepared = [PreparedSubject(path) for path in config.data]
+    for one in prepared:
+        num_images = one.manifest["splits"]["train"]["num_images"]
+        epoch_order(num_images, config.schedule.batch, seed=0, epoch=0)
+    clip = load_clip(config.clip, accelerator.device)
+    vae = load_vae(config.vae, accelerator.device)
     run = RunFolder(path=run_path)
-    run.begin(config, _provenance(config, prepared))
+    run.begin(config, _provenance(config, prepared, clip, vae))
     if run.is_finished:
         return run
-    subjects = [open_subject(one, config, embed_progress) for one in prepared]
+    subjects = [open_subject(one, clip, vae, embed_progress) for one in prepared]
     for one in prepared:
         bundle = run.path / "bundle" / f"subj{one.subject:02d}"
         if not bundle.exists():
@@ -66,6 +76,7 @@ def train(
         latent_shape=table.latents_array.shape[1:],
     )
     decoder = new_decoder(run.path)
+    decoder.prior.fit(torch.cat([one.targets.tokens(one.train.image_ids) for one in subjects]))
     optimizer = torch.optim.AdamW(
         decay_groups(decoder, config.schedule.weight_decay, config.schedule.ridge_decay),
         lr=config.schedule.learning_rate,
@@ -131,11 +142,8 @@ def one_step(
     step: int,
     share_done: float,
 ) -> dict[str, float]:
-    """One update; its randomness follows from (seed, step, process) alone."""
-    rows = rows[accelerator.process_index :: accelerator.num_processes]
-    generator = torch.Generator().manual_seed(
-        derived_seed(config.seed, step, accelerator.process_index)
-    )
+    """One update; its randomness follows from (seed, step) alone."""
+    generator = torch.Generator().manual_seed(derived_seed(config.seed, step))
     batch = take(subject.train, rows)
     betas = drawn_repeats(batch, config.schedule.mean_of_repeats, generator)
     targets = TargetBatch(
@@ -145,7 +153,7 @@ def one_step(
     decoder.train()
     with torch.random.fork_rng(), accelerator.autocast():
         # Dropout draws from torch's global stream: fixed here by the step, restored after it.
-        torch.manual_seed(derived_seed(config.seed, step, accelerator.process_index, 1))
+        torch.manual_seed(derived_seed(config.seed, step, 1))
         losses, monitors = step_losses(
             decoder,
             betas.to(accelerator.device),
@@ -223,15 +231,18 @@ def derived_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _provenance(config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> dict:
-    paths = {
-        "data": [str(one.path.resolve()) for one in prepared],
-        "clip": str(config.clip or OFFLINE_CLIP),
-        "vae": str(config.vae or OFFLINE_VAE),
-    }
+def _provenance(
+    config: ExperimentConfig, prepared: Sequence[PreparedSubject], clip: ClipTarget, vae: VaeTarget
+) -> dict:
     return {
-        "paths": paths,
+        # Where things lay; what they were stands in `data` and `networks`. None: the offline ones.
+        "paths": {
+            "data": [str(one.path.resolve()) for one in prepared],
+            "clip": None if config.clip is None else str(config.clip.resolve()),
+            "vae": None if config.vae is None else str(config.vae.resolve()),
+        },
+        "networks": {"clip": clip.identity, "vae": vae.identity},
         "seed": config.seed,
         "data": [one.manifest for one in prepared],
-        "simulated": next((one.manifest["simulated"] for one in prepared), None),
+        "simulated": next(filter(None, (one.manifest["simulated"] for one in prepared)), None),
     }

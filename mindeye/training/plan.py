@@ -6,8 +6,8 @@ import torch
 
 from mindeye.data.batches import PreparedSubject, epoch_order
 from mindeye.models.decoder import Decoder
-from mindeye.targets.clip import OFFLINE_CLIP, load_clip
-from mindeye.targets.vae import OFFLINE_VAE, load_vae
+from mindeye.targets.clip import load_clip
+from mindeye.targets.vae import load_vae
 from mindeye.training.experiment import ExperimentConfig
 
 # Float32 weights, gradients and AdamW's two moments.
@@ -35,8 +35,8 @@ class TrainingPlan:
 def plan_of(config: ExperimentConfig) -> TrainingPlan:
     """Counts without allocating the decoder; reads manifests, trains nothing."""
     prepared = [PreparedSubject(path) for path in config.data]
-    token_shape = load_clip(config.clip or OFFLINE_CLIP).token_shape
-    latent_shape = load_vae(config.vae or OFFLINE_VAE).latent_shape
+    token_shape = load_clip(config.clip).token_shape
+    latent_shape = load_vae(config.vae).latent_shape
     with torch.device("meta"):
         decoder = Decoder(
             config.decoder,

@@ -28,9 +28,7 @@ def ridge_decoded(train: RepeatBatch, scans: RepeatBatch, targets: TargetTable) 
     wanted = torch.cat([tokens.flatten(1), latents.flatten(1)], dim=1)
     scale = wanted.std(0).clamp_min(1e-6)
     scan, outputs = _array(train), (wanted / scale).numpy()
-    probe = np.linspace(0, outputs.shape[1] - 1, NUM_PROBE_OUTPUTS).astype(int)
-    penalty = RidgeCV(alphas=ALPHAS).fit(scan, outputs[:, probe]).alpha_
-    ridge = Ridge(alpha=penalty).fit(scan, outputs)
+    ridge = fitted_ridge(scan, outputs)
     predicted = torch.from_numpy(ridge.predict(_array(scans))).float() * scale
     num_token_values = tokens[0].numel()
     brain_tokens = predicted[:, :num_token_values].unflatten(1, tokens.shape[1:])
@@ -41,6 +39,15 @@ def ridge_decoded(train: RepeatBatch, scans: RepeatBatch, targets: TargetTable) 
         image_tokens=None,
         latents=predicted[:, num_token_values:].unflatten(1, latents.shape[1:]),
     )
+
+
+def fitted_ridge(
+    scan: Float[np.ndarray, "images voxels"], outputs: Float[np.ndarray, "images features"]
+) -> Ridge:
+    """Ridge regression with the penalty of least leave-one-out error, common to all outputs."""
+    probe = np.linspace(0, outputs.shape[1] - 1, NUM_PROBE_OUTPUTS).astype(int)
+    penalty = RidgeCV(alphas=ALPHAS).fit(scan, outputs[:, probe]).alpha_
+    return Ridge(alpha=penalty).fit(scan, outputs)
 
 
 def _array(scans: RepeatBatch) -> Float[np.ndarray, "images voxels"]:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.linear_model import RidgeCV
 
 from mindeye.metrics.identification import two_way_wins
 from mindeye.targets.cache import TargetTable
-from mindeye.training.ridge_baseline import ALPHAS
+from mindeye.training.ridge_baseline import fitted_ridge
 from mindeye.types import RepeatBatch
 
 
@@ -51,7 +50,7 @@ def region_scores(
     for roi, mask in voxels_of.items():
         chosen = np.sort(rng.choice(np.flatnonzero(mask), num_voxels, replace=False))
         predicted = [
-            RidgeCV(alphas=ALPHAS).fit(scan[:, chosen], wanted).predict(unseen[:, chosen])
+            fitted_ridge(scan[:, chosen], wanted).predict(unseen[:, chosen])
             for wanted in (tokens.numpy(), latents.flatten(1).numpy())
         ]
         wins = [

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.targets.cache import TargetTable, target_table
-from mindeye.targets.clip import OFFLINE_CLIP, load_clip
-from mindeye.targets.vae import OFFLINE_VAE, load_vae
-from mindeye.training.experiment import ExperimentConfig
+from mindeye.targets.clip import ClipTarget
+from mindeye.targets.vae import VaeTarget
 from mindeye.types import RepeatBatch
 
 
@@ -26,7 +25,8 @@ class Subject:
 
 def open_subject(
     prepared: PreparedSubject,
-    config: ExperimentConfig,
+    clip: ClipTarget,
+    vae: VaeTarget,
     embed_progress: Callable[[int, int], None] | None = None,
 ) -> Subject:
     """Loads train and validation scans and the cached targets; never the test scans."""
@@ -34,8 +34,8 @@ def open_subject(
         prepared.path / "targets",
         prepared.images,
         prepared.image_ids,
-        load_clip(config.clip or OFFLINE_CLIP),
-        load_vae(config.vae or OFFLINE_VAE),
+        clip,
+        vae,
         embed_progress,
     )
     return Subject(

@@ -48,18 +48,17 @@ def evaluate_folder(
     *,
     data: Path | None = None,
     seed: int = 0,
-    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores a folder of `mindeye reconstruct`; writes evaluation.json, .tsv and per_image.tsv.
 
-    Images are matched by id. Floors and ceiling are made with the same generator and settings.
+    Images are matched by id. The ceiling is drawn with the same generator and number of steps.
     """
     ours = load_reconstruction(folder)
     manifest = read_json(folder / "manifest.json")
     about, settings = manifest["about"], ReconstructionConfig(**manifest["settings"])
-    run = open_run(Path(about["run"]), subject=about["subject"], data=data, device=device)
-    artist = open_artist(run, device)
+    run = open_run(Path(about["run"]), subject=about["subject"], data=data)
+    artist = open_artist(run)
     side = ours.pictures.shape[1]
     shown = shown_pictures(run, ours.image_ids, side)
     rng = np.random.default_rng(seed)
@@ -94,7 +93,7 @@ def true_token_pictures(
     settings: ReconstructionConfig,
     progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
-    """What the generator draws from the shown images' own tokens: no decoder can do better."""
+    """What the generator draws from the shown images' own tokens, from noise, one candidate."""
     ids = torch.from_numpy(image_ids)
     tokens = run.targets.tokens(ids)
     truth = Decoded(

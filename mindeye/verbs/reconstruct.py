@@ -37,17 +37,19 @@ def reconstruct_run(
         open_artist(run, device),
         config,
         out,
-        sample_tokens=prior_sampler(run, config.prior_steps),
+        sample_tokens=prior_sampler(run, config),
         about={**run.about, "system": "mindeye"},
         progress=progress,
     )
 
 
-def prior_sampler(run: OpenRun, num_steps: int) -> SampleTokens:
+def prior_sampler(run: OpenRun, config: ReconstructionConfig) -> SampleTokens:
     """The run's prior as a function (brain tokens, noise) -> image tokens."""
 
     def sample(brain_tokens: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return run.decoder.prior.sample(brain_tokens, noise, num_steps)
+        return run.decoder.prior.sample(
+            brain_tokens, noise, config.prior_steps, config.prior_guidance
+        )
 
     return sample
 

@@ -11,14 +11,14 @@ from jaxtyping import Float
 from mindeye.config import differences, to_mapping
 from mindeye.data.folds import BY_FIGURE, BY_GROUP, folds_of
 from mindeye.data.recordings import Recording, drawn_figures, read_recording
-from mindeye.files import read_json, write_json
+from mindeye.files import holds_something, read_json, write_json
 from mindeye.report.grids import PictureGrid
 from mindeye.report.page import ReportContent, write_report
 from mindeye.report.tables import rows_as_records, write_rows_tsv
 from mindeye.retrieval.accuracy import top_images
 from mindeye.run import RunFolder, versions
-from mindeye.targets.clip import OFFLINE_CLIP, load_clip
-from mindeye.targets.vae import OFFLINE_VAE, load_vae
+from mindeye.targets.clip import load_clip
+from mindeye.targets.vae import load_vae
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.recording_config import recording_experiment
 from mindeye.types import MetricRow
@@ -164,8 +164,8 @@ def _begin(out: Path, recording: Recording, experiment: ExperimentConfig) -> Non
     settings = {
         "recording": recording.name,
         "sha256": recording.sha256,
-        "clip": load_clip(experiment.clip or OFFLINE_CLIP).identity,
-        "vae": load_vae(experiment.vae or OFFLINE_VAE).identity,
+        "clip": load_clip(experiment.clip).identity,
+        "vae": load_vae(experiment.vae).identity,
         "experiment": to_mapping(experiment),
     }
     path = out / SETTINGS_FILE
@@ -177,7 +177,7 @@ def _begin(out: Path, recording: Recording, experiment: ExperimentConfig) -> Non
                 f"({'; '.join(found[:3])[:300]}). Choose another folder, or delete this one."
             )
         return
-    if out.exists() and any(out.iterdir()):
+    if holds_something(out):
         raise ValueError(
             f"{out} is not empty and holds no decoded recording. Choose another folder."
         )

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from safetensors.numpy import load_file, save_file
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.data.folds import Fold, folds_of, prepare_fold
 from mindeye.data.recordings import SIDE, Recording
-from mindeye.files import atomic_path
+from mindeye.files import load_arrays, save_arrays
 from mindeye.metrics.pixels import resize
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_pictures
@@ -61,9 +60,8 @@ def decoded_recording(
         place = out / fold.name
         if not (place / DECODED_FILE).exists():
             arrays = run_fold(recording, fold, experiment, place)
-            with atomic_path(place / DECODED_FILE) as temporary:
-                save_file(arrays, temporary)
-        parts.append(load_file(place / DECODED_FILE))
+            save_arrays(place / DECODED_FILE, arrays)
+        parts.append(load_arrays(place / DECODED_FILE))
     progress(len(folds), len(folds))
     order = np.argsort(np.concatenate([part["trials"] for part in parts]))
 

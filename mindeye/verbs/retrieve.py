@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
@@ -45,10 +47,19 @@ def retrieve_run(
 
 
 def retrieval_of(
-    system: str, decoded: Decoded, run: OpenRun, pool_sizes: Sequence[int] | None, seed: int
+    system: str,
+    decoded: Decoded,
+    run: OpenRun,
+    pool_sizes: Sequence[int] | None,
+    seed: int,
+    centre: Float[Tensor, "tokens width"] | None = None,
 ) -> Retrieval:
-    """Both directions of retrieval for what any system decoded of the test images."""
-    images = embedding_of(run.targets.tokens(decoded.image_ids))
+    """Both directions of retrieval for what any system decoded of the test images.
+
+    `centre` is subtracted from the images' tokens, for systems whose embeddings lack it.
+    """
+    tokens = run.targets.tokens(decoded.image_ids)
+    images = embedding_of(tokens if centre is None else tokens - centre)
     sizes = pool_sizes or default_pools(len(images))
     brain = decoded.embeddings.cpu()
     interval = partial(bootstrap_interval, rng=np.random.default_rng(seed))

@@ -71,6 +71,9 @@ def train_clip(
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Trains for `num_steps` and writes an open_clip folder to `out`; resumes from `work`."""
+    done = work / "clip.done"
+    if done.exists():  # a later stage may have trained this network on
+        return
     torch.manual_seed(seed)
     trainee = _Trainee(work)
     weights = train(
@@ -83,6 +86,7 @@ def train_clip(
         report=report,
     )
     _save(weights, out)
+    done.touch()
 
 
 def teach_names(

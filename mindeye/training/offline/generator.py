@@ -94,6 +94,9 @@ def train_generator(
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Trains on cached (tokens, latents) and writes transformer and scheduler folders to `out`."""
+    done = work / "generator.done"
+    if done.exists():  # a later stage may have trained this network on
+        return
     torch.manual_seed(seed)
     transformer = new_transformer(tokens.shape[2], latents.shape[1], latents.shape[2])
     schedule = noise_schedule()
@@ -134,3 +137,4 @@ def train_generator(
     DPMSolverMultistepScheduler.from_config(
         schedule.config, algorithm_type="dpmsolver++", final_sigmas_type="zero"
     ).save_pretrained(out / "scheduler")
+    done.touch()

@@ -44,6 +44,9 @@ def train_vae(
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Trains for `num_steps` and writes a diffusers folder to `out`; resumes from `work`."""
+    done = work / "vae.done"
+    if done.exists():  # a later stage may have trained this network on
+        return
     torch.manual_seed(seed)
     vae = new_vae()
 
@@ -80,6 +83,7 @@ def train_vae(
         latents = vae.encode(as_images(pictures[rows]) * 2 - 1).latent_dist.mode()
     vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 5))
     vae.half().save_pretrained(out)
+    done.touch()
 
 
 def _edges(error: Tensor) -> Tensor:
@@ -98,6 +102,9 @@ def polish_decoder(
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Trains the decoder on, with the encoder frozen: sharper pictures, the same latents."""
+    done = work / "vae-decoder.done"
+    if done.exists():  # a later stage may have trained this network on
+        return
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
@@ -121,6 +128,7 @@ def polish_decoder(
     )
     vae.decoder.load_state_dict(weights)
     vae.half().save_pretrained(folder)
+    done.touch()
 
 
 def _crops(
