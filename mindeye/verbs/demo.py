@@ -40,6 +40,8 @@ POOL = 100
 # The control needs enough test images for an interval of chance, and no more.
 CONTROL_SESSIONS = 4
 CONTROL_IMAGES = 50
+# The tiny subject has a fifth of the images: smaller batches give it enough steps.
+TINY_BATCH = 32
 # Fewer than the verb's default: three systems and a control have to be drawn within minutes.
 CANDIDATES = 2
 
@@ -58,7 +60,7 @@ class DemoConfig:
             )
 
 
-def demo_experiment(prepared: Path, seed: int) -> ExperimentConfig:
+def demo_experiment(prepared: Path, seed: int, batch: int = 128) -> ExperimentConfig:
     """A decoder that suits a small simulated subject and two CPU cores."""
     return ExperimentConfig(
         data=(prepared,),
@@ -71,7 +73,7 @@ def demo_experiment(prepared: Path, seed: int) -> ExperimentConfig:
         losses=LossConfig(prior=10.0, prior_trials=64),
         schedule=ScheduleConfig(
             num_epochs=30,
-            batch=128,
+            batch=batch,
             learning_rate=1e-3,
             weight_decay=0.05,
             ridge_decay=0.3,
@@ -147,7 +149,7 @@ def decoded_subject(
     prepared = prepare_nsd(out / "nsd", subject=1, out=out / "prepared", seed=config.seed)
     training = watch(f"{label}train")
     train(
-        demo_experiment(prepared, config.seed),
+        demo_experiment(prepared, config.seed, TINY_BATCH if config.preset == "tiny" else 128),
         out / "run",
         progress=lambda done, total, _values: training(done, total),
         embed_progress=watch(f"{label}embed images"),
