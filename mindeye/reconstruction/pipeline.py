@@ -44,8 +44,8 @@ class ReconstructionConfig:
     prior_steps: int = 10
     """Network evaluations of the prior."""
     prior_guidance: float = 2.0
-    """How far the prior leans on the brain tokens; 1 plainly, as published. Simulated subject,
-    CLS tokens, two-way identification among 250: .825 at 1, .878 at 1.5, .900 at 2."""
+    """How far the prior leans on the brain tokens; 1 plainly, as published. Chosen on the
+    demo's simulated subject, test images seen."""
     guidance: float = 2.0
     """How far the generator leans on the image tokens."""
     strength: float = 0.85

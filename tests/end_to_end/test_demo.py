@@ -46,14 +46,22 @@ def test_pictures_are_identified_better_than_chance(rows):
     assert rows["mindeye", "two-way identification (CLIP)"]["low"] > 0.5
 
 
-def test_the_subject_without_signal_is_at_chance(rows):
+def test_the_subject_without_signal_retrieves_at_chance_and_draws_no_better(rows):
     control = "control: no-signal subject"
     row = rows[control, "image retrieval top-1 of 50"]
     assert row["low"] <= row["chance"] <= row["high"]
-    # Two-way wins share their rivals, so their interval is too narrow around chance; a leak of
-    # test images into training would lift it above.
     row = rows[control, "two-way identification (CLIP)"]
     assert row["low"] <= row["chance"]
+
+
+@pytest.mark.xfail(
+    reason="open: the tiny control's pictures lie below chance, .403 [.325, .495] of 30 (95 % of "
+    "2,000 permuted labels: .406 to .591); nsd-like's lies within, .468 in .424 to .569. "
+    "See it: mindeye demo --preset tiny --images 30"
+)
+def test_the_pictures_of_the_subject_without_signal_are_at_chance(rows):
+    row = rows["control: no-signal subject", "two-way identification (CLIP)"]
+    assert row["low"] <= row["chance"] <= row["high"]
 
 
 def test_true_tokens_are_a_ceiling_and_shuffled_scans_a_floor(rows):
