@@ -16,6 +16,9 @@ from mindeye.files import write_text
 
 Config = TypeVar("Config")
 
+# With a configuration that loads: the one of the message does not.
+_LIST_KEYS = "`mindeye train train/configs/simulated.yaml --out RUN --keys`"
+
 
 def from_mapping(kind: type[Config], values: Any, source: str) -> Config:
     """Builds a (nested) configuration from plain values.
@@ -27,17 +30,19 @@ def from_mapping(kind: type[Config], values: Any, source: str) -> Config:
     if not isinstance(values, dict):
         raise ValueError(
             f"{source} holds {type(values).__name__}, not a table of keys. "
-            "Write `key: value` lines; `mindeye train --help` lists the keys."
+            f"Write `key: value` lines; {_LIST_KEYS} lists the keys."
         )
     _refuse_unknown_keys(kind, values, source, prefix="")
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if "error" in first.get("ctx", {}):  # our own words, from a __post_init__
+            raise ValueError(f"{source}: {first['ctx']['error']}") from error
         key = ".".join(str(part) for part in first["loc"])
         raise ValueError(
             f"{source}: `{key}` is {first['input']!r}: {first['msg'].lower()}. "
-            "Correct that line; `mindeye train --help` tells what the key takes."
+            f"Correct that line; {_LIST_KEYS} tells what the key takes."
         ) from error
 
 

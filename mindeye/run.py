@@ -17,7 +17,14 @@ from torch import Tensor
 
 from mindeye import __version__
 from mindeye.config import differences, dump_yaml, to_mapping
-from mindeye.files import atomic_path, holds_something, read_json, unwritten, write_json
+from mindeye.files import (
+    atomic_path,
+    holds_something,
+    naming_full_disks,
+    read_json,
+    unwritten,
+    write_json,
+)
 
 # Keys of a configuration that say where something lies, not what it is.
 PLACES = ("data", "clip", "vae")
@@ -103,7 +110,7 @@ class RunFolder:
         """Appends one JSON line."""
         path = self.path / "log.jsonl"
         # A kill may have cut the last line; a new one must not be glued to it.
-        with path.open("ab+") as stream:
+        with naming_full_disks(path), path.open("ab+") as stream:
             cut = False
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)

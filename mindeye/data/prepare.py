@@ -17,6 +17,7 @@ from mindeye.data.nsd import SOURCES, NSDTree
 from mindeye.data.request import Request, require_same_settings, resolve, settings_of
 from mindeye.data.roi import coordinates_of, parse_roi
 from mindeye.data.shards import ShardWriter
+from mindeye.data.sources import require_same_sources, sources_of
 from mindeye.data.splits import SPLITS, VALIDATION_SHARE, trials_of_split
 from mindeye.data.stimuli import image_blocks, picture_shape
 from mindeye.data.zscore import Statistics, require_usable, statistics_of, zscored
@@ -43,8 +44,8 @@ def prepare_nsd(
 ) -> Path:
     """Prepares one subject for training; whole or not at all.
 
-    Returns at once if `out` was prepared with the same settings. `source` is no setting: hdf5 and
-    nii.gz give the same bytes. `seed` chooses the validation images.
+    Returns at once if `out` was prepared from the same tree with the same settings. `source` is
+    no setting: hdf5 and nii.gz give the same bytes. `seed` chooses the validation images.
 
     Args:
         sessions: which ones; None takes 1 up to the last that is there.
@@ -55,7 +56,8 @@ def prepare_nsd(
     Raises:
         FileNotFoundError: no tree, or a part of it is missing.
         LookupError: unknown subject, session, label, scope or version.
-        ValueError: damaged or contradicting files, or `out` was prepared with other settings.
+        ValueError: damaged or contradicting files, or `out` was prepared with other settings
+            or from another tree.
         OSError: the disk is too small.
     """
     out, tree = Path(out), NSDTree(root)
@@ -63,7 +65,7 @@ def prepare_nsd(
     if source not in SOURCES:
         raise LookupError(f"Unknown source `{source}`. Pick one of {', '.join(SOURCES)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        require_same_settings(out, settings)
+        require_same_sources(out, tree, require_same_settings(out, settings))
         return out
     chosen = resolve(tree, settings, source)
     num_trials = sum(len(chosen.design.trials_of(session)) for session in settings["sessions"])
@@ -216,6 +218,7 @@ def _manifest(
             for split, writer in shards.items()
         },
         **written_files(folder),
+        "sources": sources_of(chosen.tree, settings),
         "mindeye_version": mindeye.__version__,
     }
 

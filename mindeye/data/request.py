@@ -71,8 +71,8 @@ def settings_of(
     }
 
 
-def require_same_settings(out: Path, settings: dict) -> None:
-    """Refuses a folder that holds something else."""
+def require_same_settings(out: Path, settings: dict) -> dict:
+    """The manifest of `out`; refuses a folder that holds something else."""
     if not (out / MANIFEST).exists():
         raise ValueError(
             f"{out} exists and is no prepared folder (no {MANIFEST}). Choose another folder."
@@ -84,6 +84,7 @@ def require_same_settings(out: Path, settings: dict) -> None:
                 f"{out} was prepared with {key} {manifest.get(key)}, not {wanted}. "
                 "Choose another folder, or delete this one."
             )
+    return manifest
 
 
 def resolve(tree: NSDTree, settings: dict, source: str) -> Request:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import webdataset
 from jaxtyping import Float, Float16, Int
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
@@ -37,24 +36,21 @@ class ShardWriter:
         self.folder, self.split, self.trials_per_shard = folder, split, trials_per_shard
         self.names: list[str] = []
         self.num_trials = 0
-        self._tar: webdataset.TarWriter | None = None
+        self._tar: tarfile.TarFile | None = None
 
     def write(self, betas: Float[np.ndarray, "voxels"], **entry: int) -> None:
         """Appends one trial; `entry` holds image_id, subject, session, run, trial, repeat."""
         if self.num_trials % self.trials_per_shard == 0:
             self.close()
             self.names.append(f"{self.split}-{len(self.names):06d}.tar")
-            # A fixed time of change: the same trials give the same bytes.
-            self._tar = webdataset.TarWriter(
-                str(self.folder / self.names[-1]), encoder=False, mtime=0, user="", group=""
+            # USTAR as webdataset writes it; its own writer warns of a full disk a second time.
+            self._tar = tarfile.open(  # noqa: SIM115
+                self.folder / self.names[-1], "w", format=tarfile.USTAR_FORMAT
             )
-        self._tar.write(
-            {
-                "__key__": f"subj{entry['subject']:02d}-{entry['trial']:05d}",
-                "betas.npy": _npy_bytes(betas.astype(np.float16)),
-                "json": json.dumps({name: int(entry[name]) for name in _FIELDS}).encode(),
-            }
-        )
+        key = f"subj{entry['subject']:02d}-{entry['trial']:05d}"
+        self._add(f"{key}.betas.npy", _npy_bytes(betas.astype(np.float16)))
+        numbers = {name: int(entry[name]) for name in _FIELDS}
+        self._add(f"{key}.json", json.dumps(numbers).encode())
         self.num_trials += 1
 
     def close(self) -> None:
@@ -62,6 +58,12 @@ class ShardWriter:
         if self._tar:
             self._tar.close()
             self._tar = None
+
+    def _add(self, name: str, content: bytes) -> None:
+        """The owner and the time of change are fixed: the same trials give the same bytes."""
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o444
+        self._tar.addfile(member, io.BytesIO(content))
 
 
 def read_shards(paths: Sequence[Path], *, num_trials: int, num_voxels: int) -> TrialTable:

@@ -1,15 +1,17 @@
 """Target embeddings, computed once for each image and frozen network, kept memory-mapped."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindeye.files import atomic_path, read_json, require_free_space, write_json
+from mindeye.files import atomic_path, read_json, require_free_space, reserve, write_json
 from mindeye.pictures import as_images
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget
@@ -75,19 +77,19 @@ def target_table(
         with (
             atomic_path(place / "tokens.npy") as tokens_path,
             atomic_path(place / "latents.npy") as latents_path,
+            tokens_path.open("wb") as tokens,
+            latents_path.open("wb") as latents,
         ):
-            tokens = _new_array(tokens_path, (len(images), *clip.token_shape))
-            latents = _new_array(latents_path, (len(images), *latent_shape))
+            _begin_array(tokens, (len(images), *clip.token_shape))
+            _begin_array(latents, (len(images), *latent_shape))
             for start in range(0, len(images), EMBED_BATCH):
                 block = slice(start, start + EMBED_BATCH)
                 pixels = as_images(images[block]).to(clip.model.visual.proj.device)
                 with torch.inference_mode():
-                    tokens[block] = clip.tokens(pixels).cpu().numpy()
-                    latents[block] = vae.latents(pixels).cpu().numpy()
+                    _append(tokens, clip.tokens(pixels))
+                    _append(latents, vae.latents(pixels))
                 if progress:
                     progress(min(start + EMBED_BATCH, len(images)), len(images))
-            tokens.flush()
-            latents.flush()
         write_json(manifest_path, manifest)
     return TargetTable(
         image_ids=image_ids,
@@ -96,5 +98,14 @@ def target_table(
     )
 
 
-def _new_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+def _begin_array(stream: BinaryIO, shape: tuple[int, ...]) -> None:
+    """The header of a float16 .npy, and room for its rows."""
+    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    # Written through the stream: a full disk would end a memory map's process without a word.
+    stream.flush()
+    reserve(stream, stream.tell() + 2 * math.prod(shape))
+
+
+def _append(stream: BinaryIO, rows: Tensor) -> None:
+    stream.write(rows.cpu().numpy().astype("<f2").tobytes())

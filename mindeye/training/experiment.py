@@ -23,6 +23,20 @@ class LossConfig:
     prior_trials: int | None = None
     """How many trials of a batch the prior's loss sees; all when left out."""
 
+    def __post_init__(self) -> None:
+        for name in ("prior", "low_level"):
+            _require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
+        for name in ("mixco_share", "mixco_phase"):
+            _require_share(f"losses.{name}", getattr(self, name))
+        for name in ("mixco_concentration", "mixco_temperature"):
+            value = getattr(self, name)
+            _require(value > 0, f"losses.{name}", value, "more than 0")
+        temperatures = self.soft_temperatures
+        allowed = all(one > 0 for one in temperatures)
+        _require(allowed, "losses.soft_temperatures", temperatures, "two, both more than 0")
+        trials = self.prior_trials
+        _require(trials is None or trials >= 1, "losses.prior_trials", trials, "1 or more")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
@@ -44,11 +58,16 @@ class ScheduleConfig:
     """Seconds between checkpoints."""
 
     def __post_init__(self) -> None:
-        if self.num_epochs < 1 or self.batch < 2 or self.learning_rate <= 0:
+        if self.num_epochs < 1 or self.batch < 2 or not self.learning_rate > 0:
             raise ValueError(
                 f"The schedule has {self.num_epochs} epochs, batches of {self.batch} and learning "
                 f"rate {self.learning_rate}. Choose at least 1, at least 2, and more than 0."
             )
+        for name in ("warmup", "mean_of_repeats"):
+            _require_share(f"schedule.{name}", getattr(self, name))
+        for name in ("weight_decay", "ridge_decay", "save_every_s"):
+            value = getattr(self, name)
+            _require(value is None or value >= 0, f"schedule.{name}", value, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,3 +82,43 @@ class ExperimentConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     seed: int = 42
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        backbone, prior, low_level = (
+            self.decoder.backbone,
+            self.decoder.prior,
+            self.decoder.low_level,
+        )
+        counts = {
+            "backbone.width": backbone.width,
+            "contrastive_width": self.decoder.contrastive_width,
+            "prior.depth": prior.depth,
+            "prior.head_width": prior.head_width,
+            "prior.train_times": prior.train_times,
+        }
+        shares = {
+            "backbone.input_dropout": backbone.input_dropout,
+            "backbone.block_dropout": backbone.block_dropout,
+            "prior.drop_condition": prior.drop_condition,
+        }
+        if low_level:
+            counts["low_level.base_channels"] = low_level.base_channels
+            counts["low_level.base_side"] = low_level.base_side
+            shares["low_level.dropout"] = low_level.dropout
+        for key, value in counts.items():
+            _require(value >= 1, f"decoder.{key}", value, "1 or more")
+        blocks = backbone.num_blocks
+        _require(blocks >= 0, "decoder.backbone.num_blocks", blocks, "0 or more")
+        for key, value in shares.items():
+            _require_share(f"decoder.{key}", value)
+
+
+def _require_share(key: str, value: float) -> None:
+    _require(0 <= value <= 1, key, value, "from 0 to 1")
+
+
+def _require(allowed: bool, key: str, value: object, wanted: str) -> None:
+    """Refuses a value under the key by which YAML and command line know it."""
+    if not allowed:
+        raise ValueError(f"`{key}` is {value}. Choose {wanted}.")

@@ -21,6 +21,7 @@ from mindeye.targets.vae import VaeTarget, load_vae
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.objective import TargetBatch, drawn_repeats, step_losses
 from mindeye.training.optimizer import decay_groups
+from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.schedule import one_cycle
 from mindeye.training.subjects import Subject, open_subject, take
 
@@ -42,7 +43,7 @@ def train(
     The same configuration gives the same weights on the same machine, interrupted or not.
 
     Raises:
-        ValueError: the folder holds another run.
+        ValueError: the folder holds another run, or the configuration does not fit the data.
         FloatingPointError: a loss is not finite; step and losses are named.
     """
     accelerator = Accelerator(step_scheduler_with_optimizer=False)
@@ -51,12 +52,11 @@ def train(
             f"{accelerator.num_processes} processes were started, but training runs in one for "
             "now. Use `accelerate launch --num_processes 1`, on a GPU where there is one."
         )
-    prepared = [PreparedSubject(path) for path in config.data]
-    for one in prepared:
-        num_images = one.manifest["splits"]["train"]["num_images"]
-        epoch_order(num_images, config.schedule.batch, seed=0, epoch=0)
+    prepared = prepared_subjects(config)
     clip = load_clip(config.clip, accelerator.device)
     vae = load_vae(config.vae, accelerator.device)
+    # Before anything is written.
+    blank_decoder(config, prepared, clip.token_shape, vae.latent_shape)
     run = RunFolder(path=run_path)
     run.begin(config, _provenance(config, prepared, clip, vae))
     if run.is_finished:

@@ -1,6 +1,8 @@
 """What a training will cost, before it costs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -33,18 +35,15 @@ class TrainingPlan:
 
 
 def plan_of(config: ExperimentConfig) -> TrainingPlan:
-    """Counts without allocating the decoder; reads manifests, trains nothing."""
-    prepared = [PreparedSubject(path) for path in config.data]
-    token_shape = load_clip(config.clip).token_shape
-    latent_shape = load_vae(config.vae).latent_shape
-    with torch.device("meta"):
-        decoder = Decoder(
-            config.decoder,
-            num_voxels_of={one.subject: one.num_voxels for one in prepared},
-            token_shape=token_shape,
-            latent_shape=latent_shape,
-        )
-    images_of = {one.subject: one.manifest["splits"]["train"]["num_images"] for one in prepared}
+    """Counts without allocating the decoder; reads manifests, trains nothing.
+
+    Raises:
+        ValueError: as `prepared_subjects` and `blank_decoder`.
+    """
+    prepared = prepared_subjects(config)
+    clip, vae = load_clip(config.clip), load_vae(config.vae)
+    decoder = blank_decoder(config, prepared, clip.token_shape, vae.latent_shape)
+    images_of = {one.subject: _num_images(one) for one in prepared}
     batch = config.schedule.batch
     steps = sum(len(epoch_order(images, batch, 0, 0)) for images in images_of.values())
     return TrainingPlan(
@@ -55,3 +54,59 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
         num_steps=steps * config.schedule.num_epochs,
         images_of=images_of,
     )
+
+
+def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
+    """Opens the prepared folders of a training.
+
+    Raises:
+        FileNotFoundError: no prepared folder there.
+        ValueError: none, one subject twice, or fewer images than a batch takes.
+    """
+    if not config.data:
+        raise ValueError(
+            "`data` names no prepared folder, but training needs one for each subject. "
+            "Make one with `mindeye prepare`."
+        )
+    prepared = [PreparedSubject(path) for path in config.data]
+    path_of: dict[int, Path] = {}
+    for one in prepared:
+        if one.subject in path_of:
+            raise ValueError(
+                f"{path_of[one.subject]} and {one.path} are both of subject {one.subject}. "
+                "Name each subject once in `data`; more sessions belong into one folder."
+            )
+        path_of[one.subject] = one.path
+        epoch_order(_num_images(one), config.schedule.batch, seed=0, epoch=0)
+    return prepared
+
+
+def blank_decoder(
+    config: ExperimentConfig,
+    prepared: Sequence[PreparedSubject],
+    token_shape: tuple[int, int],
+    latent_shape: tuple[int, int, int],
+) -> Decoder:
+    """The decoder of a training without memory for its weights.
+
+    Raises:
+        ValueError: the configuration does not fit the frozen networks.
+    """
+    width, head_width = token_shape[1], config.decoder.prior.head_width
+    if width % head_width:
+        divisors = [str(one) for one in range(8, width + 1) if width % one == 0]
+        raise ValueError(
+            f"`decoder.prior.head_width` is {head_width}, but the CLIP's tokens are {width} wide. "
+            f"Choose a divisor of {width}: {', '.join(divisors)}."
+        )
+    with torch.device("meta"):
+        return Decoder(
+            config.decoder,
+            num_voxels_of={one.subject: one.num_voxels for one in prepared},
+            token_shape=token_shape,
+            latent_shape=latent_shape,
+        )
+
+
+def _num_images(prepared: PreparedSubject) -> int:
+    return prepared.manifest["splits"]["train"]["num_images"]

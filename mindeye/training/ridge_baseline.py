@@ -45,7 +45,7 @@ def fitted_ridge(
     scan: Float[np.ndarray, "images voxels"], outputs: Float[np.ndarray, "images features"]
 ) -> Ridge:
     """Ridge regression with the penalty of least leave-one-out error, common to all outputs."""
-    probe = np.linspace(0, outputs.shape[1] - 1, NUM_PROBE_OUTPUTS).astype(int)
+    probe = np.unique(np.linspace(0, outputs.shape[1] - 1, NUM_PROBE_OUTPUTS).astype(int))
     penalty = RidgeCV(alphas=ALPHAS).fit(scan, outputs[:, probe]).alpha_
     return Ridge(alpha=penalty).fit(scan, outputs)
 

@@ -67,6 +67,18 @@ def test_a_wrong_type_names_key_and_value():
         from_mapping(Car, {"engine": {"num_cylinders": "six"}}, "car.yaml")
 
 
+def test_errors_send_to_the_command_that_lists_the_keys():
+    for values in ([1], {"engine": {"num_cylinders": "six"}}):
+        with pytest.raises(ValueError, match=r"`mindeye train train/configs/.* --keys`"):
+            from_mapping(Car, values, "car.yaml")
+
+
+def test_a_value_that_the_class_refuses_is_told_in_its_own_words():
+    values = {"data": ["x"], "schedule": {"num_epochs": 0}}
+    with pytest.raises(ValueError, match=r"^x\.yaml: The schedule has 0 epochs, .* more than 0\.$"):
+        from_mapping(ExperimentConfig, values, "x.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

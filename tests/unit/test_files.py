@@ -1,12 +1,21 @@
+import errno
 import hashlib
 import math
+import os
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mindeye.files import (
+    UnwrittenError,
     atomic_folder,
     atomic_path,
+    fingerprint_of,
+    naming_full_disks,
     read_json,
     require_free_space,
     sha256_of,
@@ -89,3 +98,135 @@ def test_a_full_disk_is_refused_with_both_numbers(tmp_path):
     require_free_space(tmp_path / "not" / "yet", 1, "A byte")
     with pytest.raises(OSError, match=r"Too much needs about 1000000000000 MB, but .* MB free"):
         require_free_space(tmp_path / "not" / "yet", 10**18, "Too much")
+
+
+KILLED_WRITER = """
+import sys, time
+from pathlib import Path
+from mindeye import files
+with getattr(files, sys.argv[1])(Path(sys.argv[2])) as temporary:
+    (temporary / "half" if temporary.is_dir() else temporary).write_text("half")
+    (temporary.parent / ".tmpDebris").touch()  # as safetensors writes beside its target
+    print("under way", flush=True)
+    time.sleep(60)
+"""
+
+
+def killed_writer(kind: str, path: Path) -> None:
+    """Leaves what a process leaves that is killed while it writes `path`."""
+    writer = [sys.executable, "-c", KILLED_WRITER, kind, str(path)]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "under way\n"
+        process.send_signal(signal.SIGKILL)
+
+
+def test_what_a_killed_writer_left_is_swept_when_its_target_is_written_again(tmp_path):
+    for kind, path in [("atomic_path", tmp_path / "a.txt"), ("atomic_path", tmp_path / "b.txt")]:
+        killed_writer(kind, path)
+    left = {name for name in names_in(tmp_path) if name.endswith(".part")}
+    assert len(left) == 2
+    assert all(name.startswith((".a.txt.", ".b.txt.")) for name in left)
+    write_text(tmp_path / "a.txt", "whole")
+    names = set(names_in(tmp_path))
+    assert "a.txt" in names
+    assert names & left == {name for name in left if name.startswith(".b.txt.")}
+
+
+def test_what_a_killed_writer_of_a_folder_left_is_swept(tmp_path):
+    killed_writer("atomic_folder", tmp_path / "there" / "folder")
+    with atomic_folder(tmp_path / "there" / "folder"):
+        pass
+    (tmp_path / "there" / ".tmpDebris").unlink()  # the test's own
+    assert names_in(tmp_path / "there") == ["folder"]
+
+
+def test_debris_of_a_library_stays_inside_of_the_temporary(tmp_path):
+    killed_writer("atomic_path", tmp_path / "a.txt")
+    assert ".tmpDebris" not in names_in(tmp_path)
+
+
+def test_temporaries_of_living_writers_and_other_files_are_left_alone(tmp_path):
+    path = tmp_path / "a.txt"
+    mine = tmp_path / ".a.txt.notes.part"
+    mine.write_text("mine")
+    with atomic_path(path) as first:
+        first.write_text("first")
+        elsewhere = first.parent.with_name(".a.txt.00000000-1.abcdefgh.part")
+        elsewhere.mkdir()  # of another machine: its processes cannot be seen
+        write_text(path, "second")
+        assert first.read_text() == "first"
+    assert path.read_text() == "first"
+    assert names_in(tmp_path) == [elsewhere.name, mine.name, "a.txt"]
+
+
+def full_disk(path: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def test_a_full_disk_names_the_target_and_not_its_temporary(tmp_path):
+    with (
+        pytest.raises(UnwrittenError) as caught,
+        atomic_folder(tmp_path / "folder") as temporary,
+        atomic_path(temporary / "inside.txt") as inside,
+    ):
+        full_disk(inside)
+    assert str(caught.value) == (
+        f"{tmp_path / 'folder'} could not be written (No space left on device). Is the disk full? "
+        "What was there before is intact; make room and run the same command again."
+    )
+    assert names_in(tmp_path) == []
+
+
+def test_other_errors_of_the_system_are_left_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), naming_full_disks(tmp_path):
+        (tmp_path / "absent").read_text()
+    with pytest.raises(RuntimeError, match="of ours"), naming_full_disks(tmp_path):
+        raise RuntimeError("of ours")
+
+
+FULL_HDF5 = """
+import sys
+from pathlib import Path
+import h5py, numpy
+from mindeye.files import UnwrittenError, atomic_folder
+try:
+    with atomic_folder(Path(sys.argv[1])) as folder, h5py.File(folder / "a.hdf5", "w") as file:
+        stored = file.create_dataset("a", (4000, 100), "f8", chunks=(1, 100))
+        for row in range(4000):
+            stored.id.write_direct_chunk((row, 0), numpy.ones(100).tobytes())
+except UnwrittenError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_under_hdf5_is_told_like_any_other(tmp_path):
+    def few_bytes():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_HDF5, str(tmp_path / "out")],
+        preexec_fn=few_bytes,
+        capture_output=True,
+        text=True,
+    )
+    assert "out could not be written (File too large)" in done.stdout, done.stderr
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert names_in(tmp_path) == []
+
+
+def test_a_fingerprint_tells_contents_and_sizes_apart_and_not_places(tmp_path):
+    content = os.urandom(300_000)
+    first, moved = tmp_path / "first", tmp_path / "deep" / "moved"
+    moved.parent.mkdir()
+    for path in (first, moved):
+        path.write_bytes(content)
+    assert fingerprint_of(first) == fingerprint_of(moved)
+    others = [content[:-1], content[::-1], content[:-10] + bytes(10), bytes(10) + content[10:], b""]
+    assert len({fingerprint_of(first), *map(lambda one: _fingerprint(moved, one), others)}) == 6
+
+
+def _fingerprint(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    return fingerprint_of(path)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -97,3 +98,13 @@ def test_of_a_repeated_step_the_last_line_counts_and_a_cut_line_is_skipped(run, 
 def test_a_folder_without_a_run_says_how_to_make_one(run):
     with pytest.raises(FileNotFoundError, match=r"is not a run folder.*mindeye train CONFIG"):
         run.provenance()
+
+
+def test_a_log_that_cannot_be_written_says_why(run, tiny_experiment):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full, which Linux has")
+    run.begin(tiny_experiment, {"data": []})
+    (run.path / "log.jsonl").symlink_to(full)
+    with pytest.raises(OSError, match=r"log\.jsonl could not be written .*Is the disk full\?"):
+        run.append_log({"step": 0})

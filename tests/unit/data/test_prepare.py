@@ -151,6 +151,35 @@ def test_another_tree_is_refused_and_the_banner_travels(own_tree, own_prepared, 
     assert other.manifest["simulated"] == other.bundle.provenance["simulated"] == {"seed": 5}
 
 
+def test_a_tree_with_other_betas_and_the_same_settings_is_refused(
+    own_tree, own_prepared, rewrite_betas
+):
+    before = contents(own_prepared)
+    rewrite_betas(own_tree.betas, 2, own_tree.raw[1] + 1)
+    with pytest.raises(
+        ValueError, match=r"prepared from another tree than .*betas_session02\.hdf5"
+    ):
+        prepare_nsd(own_tree.root, subject=1, out=own_prepared)
+    assert contents(own_prepared) == before
+
+
+def test_a_tree_that_moved_or_lacks_a_form_is_the_same_tree(own_tree, own_prepared, tmp_path):
+    before = contents(own_prepared)
+    moved = own_tree.root.rename(tmp_path / "moved")
+    prepare_nsd(moved, subject=1, out=own_prepared)
+    for path in moved.rglob("betas_session*.hdf5"):
+        path.unlink()
+    prepare_nsd(moved, subject=1, out=own_prepared)
+    assert contents(own_prepared) == before
+
+
+def test_a_folder_that_knows_no_sources_is_kept(written, own_prepared):
+    manifest = json.loads((own_prepared / "manifest.json").read_text())
+    del manifest["sources"]
+    (own_prepared / "manifest.json").write_text(json.dumps(manifest))
+    assert prepare_nsd(written.root, subject=1, out=own_prepared) == own_prepared
+
+
 def test_captions_travel_where_the_tree_has_them(own_tree, tmp_path):
     image_id = int(own_tree.image_ids[4])
     path = own_tree.root / "nsddata_stimuli/stimuli/nsd/captions.json"

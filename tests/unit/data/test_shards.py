@@ -4,6 +4,7 @@ import tarfile
 
 import numpy as np
 import pytest
+import webdataset
 
 from mindeye.data.shards import ShardWriter, read_shards
 
@@ -39,6 +40,19 @@ def test_what_is_written_is_what_is_read(betas, tmp_path):
 def test_the_same_trials_are_the_same_bytes(betas, tmp_path):
     first, second = write(tmp_path / "a", betas), write(tmp_path / "b", betas)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_the_bytes_are_those_of_webdatasets_own_writer(betas, tmp_path):
+    path = write(tmp_path, betas, trials_per_shard=10)[0]
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
+        files = {name: archive.extractfile(name).read() for name in names}
+    theirs = tmp_path / "theirs.tar"
+    with webdataset.TarWriter(str(theirs), encoder=False, mtime=0, user="", group="") as writer:
+        for key in dict.fromkeys(name.split(".")[0] for name in names):
+            parts = {name: files[f"{key}.{name}"] for name in ("betas.npy", "json")}
+            writer.write({"__key__": key, **parts})
+    assert path.read_bytes() == theirs.read_bytes()
 
 
 def test_a_trial_is_one_array_and_one_json(betas, tmp_path):

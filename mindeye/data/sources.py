@@ -1,0 +1,52 @@
+"""Which files of a tree a prepared folder was made of, so that another tree is told apart."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mindeye import nsd_layout as layout
+from mindeye.data.nsd import NSDTree
+from mindeye.data.roi import parse_roi
+from mindeye.files import fingerprint_of
+
+
+def sources_of(tree: NSDTree, settings: Mapping) -> dict[str, str]:
+    """Path in the tree -> fingerprint, of everything there that can decide what is prepared.
+
+    Both forms of a session where both are there: which one is read changes nothing.
+    """
+    subject, version = settings["subject"], settings["beta_version"]
+    atlases = {parse_roi(settings["roi"])[0], *layout.ROI_LABELS}
+    paths = [
+        layout.expdesign_path(),
+        layout.responses_path(subject),
+        layout.stimuli_path(),
+        layout.captions_path(),
+        layout.ncsnr_path(subject, version),
+        *(layout.roi_path(subject, atlas) for atlas in sorted(atlases)),
+        *(layout.ctab_path(subject, atlas) for atlas in sorted(atlases)),
+        *(
+            layout.betas_path(subject, session, extension, version)
+            for session in settings["sessions"]
+            for extension in ("hdf5", "nii.gz")
+        ),
+    ]
+    return {
+        Path(path).as_posix(): fingerprint_of(tree.root / path)
+        for path in paths
+        if (tree.root / path).is_file()
+    }
+
+
+def require_same_sources(out: Path, tree: NSDTree, manifest: Mapping) -> None:
+    """Refuses a tree with other contents; one that moved, or lacks a form, is the same.
+
+    Raises:
+        ValueError: names the files that differ.
+    """
+    known, found = manifest.get("sources", {}), sources_of(tree, manifest)
+    differing = [path for path in found if known.get(path, found[path]) != found[path]]
+    if differing:
+        raise ValueError(
+            f"{out} was prepared from another tree than {tree.root} "
+            f"({', '.join(differing[:3])} differ). Choose another folder, or delete this one."
+        )

@@ -1,0 +1,45 @@
+"""Which parameters decay, and that all of them learn."""
+
+import torch
+from safetensors.torch import load_file
+
+from mindeye.models.decoder import Decoder
+from mindeye.training.loop import train
+from mindeye.training.optimizer import decay_groups
+
+
+def test_every_parameter_stands_in_one_decay_group_and_norms_and_biases_are_free(tiny_experiment):
+    shapes = {"token_shape": (5, 16), "latent_shape": (4, 8, 8)}
+    decoder = Decoder(tiny_experiment.decoder, num_voxels_of={1: 20}, **shapes)
+    groups = {group["weight_decay"]: group["params"] for group in decay_groups(decoder, 0.1, 0.7)}
+    assert groups.keys() == {0.0, 0.1, 0.7}
+    members = [id(parameter) for group in groups.values() for parameter in group]
+    assert sorted(members) == sorted(id(parameter) for parameter in decoder.parameters())
+    assert [id(one) for one in groups[0.7]] == [id(decoder.ridge.layers["1"].weight)]
+    named = {id(parameter): name for name, parameter in decoder.named_parameters()}
+    free = {named[id(parameter)] for parameter in groups[0.0]}
+    assert {"prior.places", "prior.null_brain", "ridge.layers.1.bias"} <= free
+    assert all(parameter.ndim > 1 for parameter in groups[0.1])
+    assert not {name for name in free if "linear.weight" in name}
+
+
+def test_every_parameter_gets_a_gradient(tiny_experiment, tmp_path, monkeypatch):
+    seen = set()
+    step = torch.optim.AdamW.step
+
+    def recording(self, *arguments, **options):
+        for group in self.param_groups:
+            seen.update(
+                id(parameter)
+                for parameter in group["params"]
+                if parameter.grad is not None and parameter.grad.abs().sum() > 0
+            )
+        everything.update(id(one) for group in self.param_groups for one in group["params"])
+        return step(self, *arguments, **options)
+
+    everything = set()
+    monkeypatch.setattr(torch.optim.AdamW, "step", recording)
+    run = train(tiny_experiment, tmp_path / "run")
+    assert everything == seen
+    # The prior's mean and standard deviation of the tokens are measured, not learned.
+    assert len(everything) == len(load_file(run.weights_path)) - 2
