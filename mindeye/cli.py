@@ -2,10 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mindeye import __version__
+from mindeye.report.banner import SIMULATED
+from mindeye.verbs import options as verb_options
 from mindeye.verbs.progress import Bar, Stages, watch
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
@@ -21,15 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.overrides = rest
     try:
-        options.run(options)
+        options.perform(options)
     except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again: it goes on from here.", file=sys.stderr)
+        # Through tqdm, so that the message stands on a line of its own, not behind a bar.
+        tqdm.write("Interrupted. Run the same command again: it goes on from here.", sys.stderr)
         sys.exit(INTERRUPTED)
     except USER_ERRORS as error:
         if options.debug:
             raise
         message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"mindeye: {message}", file=sys.stderr)
+        tqdm.write(f"mindeye: {message}", sys.stderr)
         sys.exit(2)
 
 
@@ -42,50 +47,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mindeye {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for add in (
-        _add_demo,
-        _add_simulate,
-        _add_prepare,
-        _add_train,
-        _add_reconstruct,
-        _add_retrieve,
-        _add_evaluate,
-        _add_report,
+    for add_options, perform in (
+        (verb_options.demo_options, _demo),
+        (verb_options.simulate_options, _simulate),
+        (verb_options.prepare_options, _prepare),
+        (verb_options.train_options, _train),
+        (verb_options.reconstruct_options, _reconstruct),
+        (verb_options.retrieve_options, _retrieve),
+        (verb_options.evaluate_options, _evaluate),
+        (verb_options.report_options, _report),
     ):
-        verb = add(verbs)
-        verb.add_argument("--debug", action="store_true", help="show tracebacks")
+        add_options(verbs).set_defaults(perform=perform)
     return parser
-
-
-def _add_verb(
-    verbs, name: str, run: Callable[[argparse.Namespace], None], about: str, example: str
-) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(
-        name,
-        help=about,
-        description=about,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.set_defaults(run=run)
-    return verb
-
-
-def _add_demo(verbs) -> argparse.ArgumentParser:
-    about = "the whole road on a simulated subject (or a real recording): scans to report"
-    verb = _add_verb(verbs, "demo", _demo, about, "mindeye demo --out mindeye-demo --seed 0")
-    verb.add_argument("--out", type=Path, help="folder of all results (default: mindeye-demo)")
-    verb.add_argument("--preset", default="nsd-like", help="nsd-like, hard, tiny or no-signal")
-    verb.add_argument("--recording", help="a real human recording instead: miyawaki2008-figures")
-    verb.add_argument("--seed", type=int, default=0)
-    verb.add_argument("--images", type=int, default=100, help="test images to reconstruct")
-    return verb
 
 
 def _demo(options: argparse.Namespace) -> None:
     from mindeye.report.tables import format_rows
 
     if options.recording:
+        verb_options.require_no_simulation(options)
         from mindeye.verbs.recording import run_recording
 
         out = options.out or Path(f"mindeye-demo-{options.recording}")
@@ -94,26 +74,14 @@ def _demo(options: argparse.Namespace) -> None:
         from mindeye.verbs.demo import DemoConfig, headline, run_demo
 
         out = options.out or Path("mindeye-demo")
-        config = DemoConfig(preset=options.preset, seed=options.seed, num_images=options.images)
-        rows = headline(run_demo(out, config, watch))
+        given = {"preset": options.preset, "num_images": options.images}
+        given = {name: value for name, value in given.items() if value is not None}
+        rows = headline(run_demo(out, DemoConfig(seed=options.seed, **given), watch))
     print(format_rows(rows))
-    if not options.recording:
-        print("\nSIMULATED subject: these numbers test the software, they say nothing of brains.")
     print(f"all rows: {out / 'summary.tsv'}")
     print(f"report: {out / 'report.html'}")
-
-
-def _add_simulate(verbs) -> argparse.ArgumentParser:
-    about = "write a simulated subject in NSD's on-disk layout"
-    verb = _add_verb(
-        verbs, "simulate", _simulate, about, "mindeye simulate --out nsd-sim --preset tiny"
-    )
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--preset", default="nsd-like", help="nsd-like, hard, tiny or no-signal")
-    verb.add_argument("--subject", type=int, default=1)
-    verb.add_argument("--sessions", type=int, help="acquired sessions, instead of the preset's")
-    verb.add_argument("--seed", type=int, default=0)
-    return verb
+    if not options.recording:
+        print(SIMULATED)
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -130,25 +98,8 @@ def _simulate(options: argparse.Namespace) -> None:
         options.out, config, subject=options.subject, seed=options.seed, progress=stages
     )
     stages.close()
-    print(f"SIMULATED subject {options.subject} ({config.name}): {options.out}")
-
-
-def _add_prepare(verbs) -> argparse.ArgumentParser:
-    about = "turn a data set into z-scored shards with a manifest and a voxel bundle"
-    verb = _add_verb(
-        verbs, "prepare", _prepare, about, "mindeye prepare nsd ROOT --subject 1 --out prepared"
-    )
-    verb.add_argument("dataset", choices=["nsd"])
-    verb.add_argument("root", type=Path)
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--subject", type=int, default=1)
-    verb.add_argument("--roi", default="nsdgeneral", help="e.g. prf-visualrois:V1v+V1d")
-    verb.add_argument("--sessions", type=int, nargs="+", help="default: all that are there")
-    verb.add_argument("--betas", default="b3", help="b1, b2 or b3")
-    verb.add_argument("--source", default="auto", help="auto, hdf5 or nii.gz")
-    verb.add_argument("--zscore", default="session-train", help="session-train, session-all, none")
-    verb.add_argument("--seed", type=int, default=0, help="chooses the validation images")
-    return verb
+    print(f"subject {options.subject} ({config.name}): {options.out}")
+    print(SIMULATED)
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -171,18 +122,6 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"prepared: {options.out}")
 
 
-def _add_train(verbs) -> argparse.ArgumentParser:
-    about = "train a decoder; run again after a kill, it goes on to the same result"
-    example = "mindeye train train/configs/simulated.yaml --out runs/one --schedule.num-epochs 20"
-    verb = _add_verb(verbs, "train", _train, about, example)
-    verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
-    verb.add_argument("--out", type=Path, required=True, help="the run folder")
-    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
-    verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
-    verb.set_defaults(takes_overrides=True)
-    return verb
-
-
 def _train(options: argparse.Namespace) -> None:
     from mindeye.config import load_yaml, with_command_line
     from mindeye.training.experiment import ExperimentConfig
@@ -193,7 +132,7 @@ def _train(options: argparse.Namespace) -> None:
     overrides = ["--help"] if options.keys else options.overrides
     config = with_command_line(config, overrides, f"mindeye train {options.config}")
     if options.dry_run:
-        _print_plan(plan_of(config))
+        _print_training_plan(plan_of(config))
         return
     bar = Bar("train")
     run = train(config, options.out, progress=bar.with_losses, embed_progress=watch("embed images"))
@@ -203,7 +142,7 @@ def _train(options: argparse.Namespace) -> None:
     print(f"run: {run.path}")
 
 
-def _print_plan(plan) -> None:
+def _print_training_plan(plan) -> None:
     for name, count in plan.parameters_of.items():
         print(f"{name:18}{count:>15,} parameters")
     print(f"{'all':18}{plan.num_parameters:>15,} parameters")
@@ -212,125 +151,105 @@ def _print_plan(plan) -> None:
     print(f"{plan.num_steps:,} steps; training images {images}. Nothing was written.")
 
 
-def _add_reconstruct(verbs) -> argparse.ArgumentParser:
-    about = "draw what a run's test scans saw"
-    example = "mindeye reconstruct runs/one --out runs/one/reconstructions --images 100"
-    verb = _add_verb(verbs, "reconstruct", _reconstruct, about, example)
-    verb.add_argument("out_of_run", metavar="run", type=Path)
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--images", type=int, help="test images drawn at random; default: all")
-    verb.add_argument("--candidates", type=int, default=4)
-    verb.add_argument("--steps", type=int, default=8)
-    verb.add_argument("--prior-steps", type=int, default=10)
-    verb.add_argument("--prior-guidance", type=float, default=2.0)
-    verb.add_argument("--guidance", type=float, default=2.0, help="of the generator")
-    verb.add_argument("--strength", type=float, default=0.85, help="of img2img; 1: from noise")
-    verb.add_argument("--seed", type=int, default=0)
-    _add_run_options(verb)
-    return verb
-
-
 def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.reconstruction.pipeline import ReconstructionConfig
-    from mindeye.verbs.reconstruct import reconstruct_run
+    from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
+    from mindeye.verbs.saved_results import read_manifest
 
+    config = ReconstructionConfig(
+        candidates=options.candidates,
+        steps=options.steps,
+        prior_steps=options.prior_steps,
+        prior_guidance=options.prior_guidance,
+        guidance=options.guidance,
+        strength=options.strength,
+        seed=options.seed,
+    )
+    chosen = {
+        "subject": options.subject,
+        "data": options.data,
+        "split": options.split,
+        "num_images": options.images,
+    }
+    if options.dry_run:
+        plan = plan_reconstruction(options.run, config, **chosen)
+        _print_reconstruction_plan(plan)
+        _print_banner(plan.simulated)
+        return
     reconstruct_run(
-        options.out_of_run,
+        options.run,
         options.out,
-        ReconstructionConfig(
-            candidates=options.candidates,
-            steps=options.steps,
-            prior_steps=options.prior_steps,
-            prior_guidance=options.prior_guidance,
-            guidance=options.guidance,
-            strength=options.strength,
-            seed=options.seed,
-        ),
-        subject=options.subject,
-        data=options.data,
-        num_images=options.images,
+        config,
+        **chosen,
         device=options.device,
         progress=watch("reconstruct"),
     )
     print(f"pictures: {options.out / 'pictures'}")
+    _print_banner(read_manifest(options.out).about["simulated"])
 
 
-def _add_retrieve(verbs) -> argparse.ArgumentParser:
-    about = "image retrieval and brain retrieval among a run's test images"
-    verb = _add_verb(verbs, "retrieve", _retrieve, about, "mindeye retrieve runs/one --pools 100")
-    verb.add_argument("out_of_run", metavar="run", type=Path)
-    verb.add_argument("--pools", type=int, nargs="+", help="pool sizes; default: 2 to all")
-    verb.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    _add_run_options(verb)
-    return verb
+def _print_reconstruction_plan(plan) -> None:
+    print(f"{plan.num_images:,} test images of subject {plan.subject}")
+    print(f"{plan.num_candidates:,} candidates for each: {plan.num_pictures:,} pictures to draw")
+    print(
+        f"about {plan.num_bytes / 1e6:.1f} MB of disk, pictures {plan.side} pixels wide. "
+        "Nothing was written."
+    )
 
 
 def _retrieve(options: argparse.Namespace) -> None:
-    from mindeye.report.tables import format_rows
     from mindeye.verbs.retrieve import retrieve_run
 
     result = retrieve_run(
-        options.out_of_run,
+        options.run,
         subject=options.subject,
         data=options.data,
         pool_sizes=options.pools,
         seed=options.seed,
         device=options.device,
     )
-    print(format_rows(result.rows))
-    print(f"rows: {options.out_of_run / 'retrieval.json'}")
-
-
-def _add_evaluate(verbs) -> argparse.ArgumentParser:
-    about = "score a folder of reconstructions, with floors and ceiling"
-    example = "mindeye evaluate runs/one/reconstructions"
-    verb = _add_verb(verbs, "evaluate", _evaluate, about, example)
-    verb.add_argument("folder", type=Path)
-    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
-    verb.add_argument("--seed", type=int, default=0, help="of bootstrap and shuffling")
-    return verb
+    _print_scores(result, options.run / "retrieval.json")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mindeye.report.tables import format_rows
     from mindeye.verbs.evaluate import evaluate_folder
 
     result = evaluate_folder(
         options.folder,
+        run_path=options.run,
         data=options.data,
         seed=options.seed,
+        device=options.device,
         progress=watch("draw true tokens"),
     )
-    print(format_rows(result.rows))
-    print(f"rows: {options.folder / 'evaluation.json'}")
-
-
-def _add_report(verbs) -> argparse.ArgumentParser:
-    about = "one self-contained page of a run: pictures, curves, tables, provenance"
-    verb = _add_verb(verbs, "report", _report, about, "mindeye report runs/one")
-    verb.add_argument("out_of_run", metavar="run", type=Path)
-    verb.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
-    verb.add_argument("--reconstructions", type=Path, help="default: RUN/reconstructions")
-    verb.add_argument("--seed", type=int, default=0, help="chooses the images that are shown")
-    _add_run_options(verb)
-    return verb
+    _print_scores(result, options.folder / "evaluation.json")
 
 
 def _report(options: argparse.Namespace) -> None:
     from mindeye.verbs.report import ReportParts, report_run
 
-    run = options.out_of_run
+    out = options.out or options.run / "report.html"
     parts = ReportParts(
-        run=run,
-        reconstructions=options.reconstructions or run / "reconstructions",
+        run=options.run,
+        reconstructions=options.reconstructions,
         seed=options.seed,
         subject=options.subject,
         data=options.data,
     )
-    print(f"report: {report_run(parts, options.out or run / 'report.html')}")
+    content = report_run(parts, out)
+    print(f"report: {out}")
+    _print_banner(content.simulated)
 
 
-def _add_run_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--subject", type=int, help="default: the run's first")
-    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
-    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ...")
+def _print_scores(result, path: Path) -> None:
+    from mindeye.report.tables import format_rows
+
+    print(format_rows(result.rows))
+    print(f"rows: {path}")
+    _print_banner(result.about["simulated"])
+
+
+def _print_banner(simulated: Mapping | None) -> None:
+    """Last on the screen, where it is seen."""
+    if simulated is not None:
+        print(SIMULATED)

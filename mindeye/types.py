@@ -65,16 +65,6 @@ class MetricRow:
     """`higher` or `lower`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationReport:
-    """Rows of one subject under one protocol."""
-
-    rows: tuple[MetricRow, ...]
-    provenance: dict
-    simulated: dict | None
-    """Contents of SIMULATED.json where the data are made up."""
-
-
 def require_unique(image_ids: Int[Tensor, "images"]) -> None:
     """Refuses an image id that stands twice.
 

@@ -7,9 +7,13 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from mindeye.metrics.identification import two_way_wins
+from mindeye.metrics.identification import (
+    correlation_matrix,
+    two_way_wins,
+    two_way_wins_of_permutation,
+)
 from mindeye.metrics.pixels import pixel_correlation, structural_similarity
-from mindeye.metrics.statistics import metric_row
+from mindeye.metrics.statistics import metric_row, permutation_null
 from mindeye.pictures import as_images
 from mindeye.targets.clip import ClipTarget
 from mindeye.types import MetricRow
@@ -60,6 +64,42 @@ def score_rows(
         )
         for metric, values in scores.items()
     ]
+
+
+@torch.inference_mode()
+def permuted_row(
+    system: str,
+    reconstructed: UInt8[np.ndarray, "images height width 3"],
+    shown: UInt8[np.ndarray, "images height width 3"],
+    clip: ClipTarget,
+    rng: np.random.Generator,
+) -> MetricRow:
+    """Two-way identification of these pictures if they had been dealt to the images at random.
+
+    The row's interval is where 95 % of such scores lie: wins depend on each other, so that
+    neither the binomial nor the bootstrap over images gives the interval of chance.
+    """
+    correlations = correlation_matrix(
+        pooled(as_images(reconstructed), clip), pooled(as_images(shown), clip)
+    )
+    null = permutation_null(
+        lambda partner: (
+            two_way_wins_of_permutation(correlations, torch.from_numpy(partner)).mean().item()
+        ),
+        len(shown),
+        rng,
+    )
+    low, high = np.quantile(null, [0.025, 0.975])
+    return MetricRow(
+        system=system,
+        metric=TWO_WAY,
+        value=float(null.mean()),
+        low=float(low),
+        high=float(high),
+        n=len(shown),
+        chance=METRICS[TWO_WAY][0],
+        better=METRICS[TWO_WAY][1],
+    )
 
 
 def pooled(

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from mindeye.files import write_text
+from mindeye.report.banner import SIMULATED
 from mindeye.report.grids import PAGE_SIDE, PictureGrid, data_address, png_address
 from mindeye.report.plots import (
     DARK,
@@ -40,7 +41,7 @@ class ReportContent:
     """Floors, ceilings and no-signal subjects: what the numbers must be judged against."""
     pictures: Sequence[PictureGrid] = ()
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    """Name -> (steps, values); `prior/train` and `prior/validation` share a panel."""
+    """Name -> (steps, values); `prior/training` and `prior/validation` share a panel."""
     roi_contribution: Sequence[RoiContribution] = ()
     notes: Sequence[str] = ()
     lead: str = ""
@@ -73,6 +74,7 @@ def render_page(report: ReportContent) -> str:
         curves=_figures(training_curves, report.curves),
         rois=_figures(roi_bars, report.roi_contribution),
         provenance=list(flatten(report.provenance)),
+        banner=SIMULATED,
         simulated=list(flatten(report.simulated or {})),
     )
 

@@ -48,7 +48,7 @@ class RoiContribution:
 
 
 def training_curves(curves: Mapping[str, Curve], theme: Theme) -> dict[str, bytes]:
-    """A picture for each panel; `prior/train` and `prior/validation` share the panel `prior`.
+    """A picture for each panel; `prior/training` and `prior/validation` share the panel `prior`.
 
     Raises:
         ValueError: a curve whose steps and values differ in number.
@@ -126,7 +126,8 @@ def _curve_panel(axes: Axes, panel: str, members: Mapping[str, Curve], theme: Th
     if lowest > 0 and highest > 20 * lowest:
         axes.set_yscale("log")
     axes.set_title(panel, fontsize=9, color=theme.ink, loc="left")
-    if len(members) > 1:
+    # A lone curve has a legend too where it has a name: training and validation look alike.
+    if any(members):
         axes.legend(fontsize=7, frameon=False, labelcolor=theme.ink)
 
 

@@ -1,10 +1,11 @@
 """Metric rows as text for the terminal, as TSV and as JSON."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mindeye.files import write_text
+from mindeye.report.banner import SIMULATED
 from mindeye.types import MetricRow
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
@@ -59,11 +60,24 @@ def rows_as_records(rows: Sequence[MetricRow]) -> list[dict]:
     return [dataclasses.asdict(row) for row in rows]
 
 
-def write_rows_tsv(path: Path, rows: Sequence[MetricRow]) -> None:
+def write_rows_tsv(path: Path, rows: Sequence[MetricRow], *, simulated: Mapping | None) -> None:
     """One line a row, all digits; an empty cell where chance has no fixed value."""
-    lines = ["\t".join(COLUMNS)]
+    records = (dataclasses.asdict(row) for row in rows)
+    cells = ([record[name] for name in COLUMNS] for record in records)
+    write_tsv(path, COLUMNS, cells, simulated=simulated)
+
+
+def write_tsv(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    simulated: Mapping | None,
+) -> None:
+    """Tab-separated cells under their names; a comment comes first for a simulated subject."""
+    lines = [] if simulated is None else [f"# {SIMULATED}"]
+    lines.append("\t".join(columns))
     for row in rows:
-        record = dataclasses.asdict(row)
-        cells = ("" if record[name] is None else str(record[name]) for name in COLUMNS)
+        cells = ("" if cell is None else str(cell) for cell in row)
         lines.append("\t".join(" ".join(cell.split()) for cell in cells))
     write_text(path, "\n".join(lines) + "\n")

@@ -1,6 +1,5 @@
 """`mindeye demo`: a simulated subject from scans to report, with baselines and controls."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,42 +7,42 @@ import numpy as np
 
 from mindeye.data.prepare import prepare_nsd
 from mindeye.files import read_json
-from mindeye.metrics.statistics import difference_row
 from mindeye.models.backbone import BackboneConfig
-from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import DecoderConfig
 from mindeye.models.low_level import LowLevelConfig
 from mindeye.models.prior import PriorConfig
-from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
-from mindeye.reconstruction.pipeline import ReconstructionConfig, reconstruct
-from mindeye.reconstruction.scoring import PIXCORR, TWO_WAY, picture_scores, score_rows
+from mindeye.reconstruction.opening import open_run
+from mindeye.reconstruction.pipeline import ReconstructionConfig
+from mindeye.reconstruction.scoring import PIXCORR, TWO_WAY, score_rows
 from mindeye.report.tables import write_rows_tsv
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import SimulationConfig, preset_of
 from mindeye.training.experiment import ExperimentConfig, LossConfig, ScheduleConfig
 from mindeye.training.loop import train
-from mindeye.training.ridge_baseline import ridge_decoded
 from mindeye.types import MetricRow
-from mindeye.verbs.evaluate import Evaluation, evaluate_folder, shown_pictures
-from mindeye.verbs.reconstruct import prior_sampler, reconstruct_run, test_scans
+from mindeye.verbs.demo_baselines import (
+    PLAIN,
+    RIDGE,
+    Watch,
+    paired_rows,
+    pools_of,
+    ridge_system,
+    without_img2img,
+)
+from mindeye.verbs.evaluate import PERMUTED, evaluate_folder
+from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run, save_summary
-from mindeye.verbs.retrieve import Retrieval, retrieval_of, retrieve_run
+from mindeye.verbs.retrieve import retrieve_run
 
-Watch = Callable[[str], Callable[[int, int], None]]
-"""Stage title -> what takes (done, total) of that stage."""
-
-RIDGE = "ridge regression"
-PLAIN = "mindeye without img2img"
 CONTROL = "control: no-signal subject"
-POOL = 100
+CONTROL_CHANCE = "control: pictures dealt at random"
 # The control needs enough test images for an interval of chance, and no more.
 CONTROL_SESSIONS = 4
 CONTROL_IMAGES = 50
 # The tiny subject has a fifth of the images: smaller batches give it enough steps.
 TINY_BATCH = 32
 # Fewer than the verb's default: three systems and a control have to be drawn within minutes.
-CANDIDATES = 2
+CANDIDATES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,11 @@ def run_demo(out: Path, config: DemoConfig, watch: Watch) -> list[MetricRow]:
         run / "reconstructions", seed=config.seed, progress=watch("draw true tokens")
     )
     rng = np.random.default_rng(config.seed)
-    plain = without_img2img(opened, run / "without_img2img", config, watch)
-    ridge_retrieval, ridge = ridge_system(opened, run / "ridge", config, watch)
+    drawing = reconstruction_settings(config), min(config.num_images, len(ours.image_ids))
+    plain = without_img2img(
+        opened, run / "without_img2img", *drawing, watch("reconstruct without img2img")
+    )
+    ridge_retrieval, ridge = ridge_system(opened, run / "ridge", *drawing, watch)
     more = [*score_rows(PLAIN, plain, rng), *ridge_retrieval.rows, *score_rows(RIDGE, ridge, rng)]
     differences = paired_rows(retrieval, ridge_retrieval, ours, plain, ridge, rng)
     controls = [] if config.preset == "no-signal" else control_rows(out, config, watch)
@@ -111,7 +113,7 @@ def run_demo(out: Path, config: DemoConfig, watch: Watch) -> list[MetricRow]:
         more_columns={"without img2img": run / "without_img2img", "ridge": run / "ridge"},
         notes=NOTES,
     )
-    write_rows_tsv(out / "summary.tsv", rows)
+    write_rows_tsv(out / "summary.tsv", rows, simulated=banner)
     save_summary(out / "summary.json", rows, banner)
     return rows
 
@@ -124,7 +126,6 @@ def headline(rows: list[MetricRow]) -> list[MetricRow]:
 
 
 NOTES = (
-    "The subject is simulated: these numbers test the software and say nothing about brains.",
     "The brain model's idea of meaning is made of the scenes' attributes, not of the CLIP network "
     "that the decoder learns to predict.",
     "Candidates are chosen by the contrastive head; the shown image is never consulted.",
@@ -157,7 +158,7 @@ def decoded_subject(
     reconstruct_run(
         out / "run",
         out / "run" / "reconstructions",
-        ReconstructionConfig(candidates=CANDIDATES, seed=config.seed),
+        reconstruction_settings(config),
         num_images=min(config.num_images, num_test_images(prepared)),
         progress=watch(f"{label}reconstruct"),
     )
@@ -169,82 +170,9 @@ def num_test_images(prepared: Path) -> int:
     return read_json(prepared / "manifest.json")["splits"]["test"]["num_images"]
 
 
-def pools_of(run: OpenRun) -> tuple[int, ...]:
-    """Pools of 100 and of all test images, as far as there are as many."""
-    total = run.prepared.manifest["splits"]["test"]["num_images"]
-    return (POOL, total) if total > POOL else (total,)
-
-
-def without_img2img(
-    run: OpenRun, out: Path, config: DemoConfig, watch: Watch
-) -> dict[str, np.ndarray]:
-    """The same decoder and candidates, but drawn from noise instead of the blurry picture."""
-    settings = ReconstructionConfig(candidates=CANDIDATES, seed=config.seed, strength=1.0)
-    total = run.prepared.manifest["splits"]["test"]["num_images"]
-    scans = test_scans(run.prepared, min(config.num_images, total), config.seed)
-    artist = open_artist(run)
-    drawn = reconstruct(
-        decode(run.decoder, scans),
-        artist,
-        settings,
-        out,
-        sample_tokens=prior_sampler(run, settings),
-        about={**run.about, "system": PLAIN},
-        progress=watch("reconstruct without img2img"),
-    )
-    shown = shown_pictures(run, drawn.image_ids, drawn.pictures.shape[1])
-    return picture_scores(drawn.pictures, shown, artist.clip)
-
-
-def ridge_system(
-    run: OpenRun, out: Path, config: DemoConfig, watch: Watch
-) -> tuple[Retrieval, dict[str, np.ndarray]]:
-    """Ridge regression to the same tokens and latents, drawn by the same generator."""
-    scans = run.prepared.repeats("test")
-    progress = watch("ridge regression")
-    progress(0, 1)
-    training = run.prepared.repeats("train")
-    decoded = ridge_decoded(training, scans, run.targets)
-    progress(1, 1)
-    # What all images share would fill nearly the whole cosine; without it ridge finds far more.
-    centre = run.targets.tokens(training.image_ids).mean(0)
-    centred = decoded._replace(embeddings=embedding_of(decoded.brain_tokens - centre))
-    retrieval = retrieval_of(RIDGE, centred, run, pools_of(run), config.seed, centre)
-    total = len(scans.image_ids)
-    chosen = test_scans(run.prepared, min(config.num_images, total), config.seed).image_ids
-    rows = np.flatnonzero(np.isin(scans.image_ids.numpy(), chosen.numpy()))
-    artist = open_artist(run)
-    drawn = reconstruct(
-        type(decoded)(*(None if value is None else value[rows] for value in decoded)),
-        artist,
-        ReconstructionConfig(candidates=CANDIDATES, seed=config.seed),
-        out,
-        sample_tokens=None,
-        about={**run.about, "system": RIDGE},
-        progress=watch("reconstruct from ridge"),
-    )
-    shown = shown_pictures(run, drawn.image_ids, drawn.pictures.shape[1])
-    return retrieval, picture_scores(drawn.pictures, shown, artist.clip)
-
-
-def paired_rows(
-    retrieval: Retrieval,
-    ridge_retrieval: Retrieval,
-    ours: Evaluation,
-    plain: dict[str, np.ndarray],
-    ridge: dict[str, np.ndarray],
-    rng: np.random.Generator,
-) -> list[MetricRow]:
-    """Differences on the same images, with intervals: what the comparison rests on."""
-    rows = []
-    for name, values in retrieval.per_image.items():
-        if "top-1" in name:
-            pair = (values, ridge_retrieval.per_image[name])
-            rows.append(difference_row(("mindeye", RIDGE), name, pair, rng))
-    for metric, values in ours.per_image["mindeye"].items():
-        rows.append(difference_row(("mindeye", RIDGE), metric, (values, ridge[metric]), rng))
-        rows.append(difference_row(("mindeye", PLAIN), metric, (values, plain[metric]), rng))
-    return rows
+def reconstruction_settings(config: DemoConfig) -> ReconstructionConfig:
+    """The verb's defaults, but fewer candidates."""
+    return ReconstructionConfig(candidates=CANDIDATES, seed=config.seed)
 
 
 def control_rows(out: Path, config: DemoConfig, watch: Watch) -> list[MetricRow]:
@@ -258,11 +186,15 @@ def control_rows(out: Path, config: DemoConfig, watch: Watch) -> list[MetricRow]
     run = decoded_subject(out / "control", simulation, config, watch, "control: ")
     opened = open_run(run)
     retrieval = retrieve_run(run, pool_sizes=pools_of(opened), seed=config.seed)
-    scores = evaluate_folder(
+    evaluation = evaluate_folder(
         run / "reconstructions", seed=config.seed, progress=watch("control: draw true tokens")
-    ).per_image["mindeye"]
-    rng = np.random.default_rng(config.seed)
+    )
+    name_of = {"mindeye": CONTROL, PERMUTED: CONTROL_CHANCE}
     return [
         *(replace(row, system=CONTROL) for row in retrieval.rows),
-        *score_rows(CONTROL, scores, rng),
+        *(
+            replace(row, system=name_of[row.system])
+            for row in evaluation.rows
+            if row.system in name_of
+        ),
     ]

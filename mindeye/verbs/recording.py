@@ -62,7 +62,7 @@ def decode_recording(
         controls += scores.controls
         grids.append(grid_of(recording, decoded, label, experiment.seed))
     everything = [*rows, *controls]
-    write_rows_tsv(out / "summary.tsv", everything)
+    write_rows_tsv(out / "summary.tsv", everything, simulated=None)
     summary = {"recording": recording.name, "citation": recording.facts.citation}
     write_json(
         out / "summary.json",

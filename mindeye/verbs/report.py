@@ -1,15 +1,14 @@
 """`mindeye report`: a run folder -> one self-contained page and summary.json."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mindeye.files import read_json, write_json
+from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
 from mindeye.reconstruction.opening import OpenRun, open_run
-from mindeye.reconstruction.pipeline import load_reconstruction
 from mindeye.report.grids import PictureGrid
 from mindeye.report.page import ReportContent, write_report
 from mindeye.report.plots import RoiContribution
@@ -17,19 +16,16 @@ from mindeye.report.tables import rows_as_records
 from mindeye.training.roi_contribution import region_scores
 from mindeye.types import MetricRow
 from mindeye.verbs.evaluate import shown_pictures
+from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts
+from mindeye.verbs.saved_results import (
+    found_images,
+    pictures_of,
+    read_manifest,
+    require_same_run,
+)
 
 GRID_IMAGES = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportParts:
-    """Where the parts of a report lie, and how to draw its random images."""
-
-    run: Path
-    reconstructions: Path
-    seed: int = 0
-    subject: int | None = None
-    data: Path | None = None
+VALIDATION = "validation_"
 
 
 def report_run(
@@ -40,44 +36,60 @@ def report_run(
     controls: Sequence[MetricRow] = (),
     notes: Sequence[str] = (),
     more_columns: dict[str, Path] | None = None,
-) -> Path:
-    """Writes `out` from RUN/retrieval.json and the folder's evaluation.json, if there.
+) -> ReportContent:
+    """Writes `out` from RUN/retrieval.json and a folder of reconstructions with its scores.
 
     Args:
         more_rows: rows of other systems, such as baselines.
         controls: floors, ceilings, subjects without signal.
-        more_columns: label -> folder of further reconstructions of the same images.
+        more_columns: label -> folder of further reconstructions of the same images, in any order.
+
+    Raises:
+        FileNotFoundError: no finished run, or no reconstructions at the place that was given.
+        ValueError: retrieval, reconstructions or a column are of another run, subject or images.
     """
     run = open_run(parts.run, subject=parts.subject, data=parts.data)
-    rows = [
-        *_saved_rows(parts.run / "retrieval.json"),
-        *_saved_rows(parts.reconstructions / "evaluation.json"),
-    ]
+    about = run.about
+    saved = saved_parts(parts, about)
+    scores = [one for one in (saved.retrieval, saved.evaluation) if one is not None]
+    rows = [row for one in scores for row in one.rows]
     content = ReportContent(
         title=f"Subject {run.prepared.subject}: what was seen, decoded from the scan",
-        simulated=run.prepared.manifest["simulated"],
+        lead=" ".join(saved.missing),
+        simulated=about["simulated"],
         provenance=_provenance(run),
         rows=[*(row for row in rows if not _is_control(row)), *more_rows],
         controls=[*(row for row in rows if _is_control(row)), *controls],
-        pictures=_grids(run, parts, more_columns or {}),
+        pictures=_grids(run, about, saved, parts.seed, more_columns or {}),
         curves=training_curves(run.folder.read_log()),
         roi_contribution=_contributions(run, parts.seed),
         notes=notes,
     )
     write_report(out, content)
-    return out
+    return content
 
 
 def training_curves(log: Sequence[dict]) -> dict[str, tuple[list[int], list[float]]]:
-    """Log lines -> name -> (steps, values)."""
-    curves: dict[str, tuple[list[int], list[float]]] = {}
-    for record in log:
-        for name, value in record.items():
-            if name != "step":
-                steps, values = curves.setdefault(name.replace("validation_", ""), ([], []))
-                steps.append(record["step"])
-                values.append(value)
+    """Log lines -> `panel/training` or `panel/validation ...` -> (steps, values).
+
+    `validation_top1_subj01` shares the panel of `top1`, so that the two can be compared.
+    """
+    names = dict.fromkeys(name for record in log for name in record if name != "step")
+    panels = [name for name in names if not name.startswith(VALIDATION)]
+    curves = {}
+    for name in names:
+        pairs = [(record["step"], record[name]) for record in log if name in record]
+        steps, values = (list(column) for column in zip(*pairs, strict=True))
+        curves[_curve_name(name, panels)] = (steps, values)
     return curves
+
+
+def _curve_name(name: str, panels: Sequence[str]) -> str:
+    if not name.startswith(VALIDATION):
+        return f"{name}/training"
+    name = name.removeprefix(VALIDATION)
+    panel = next((one for one in panels if name == one or name.startswith(f"{one}_")), name)
+    return f"{panel}/validation {name.removeprefix(panel).lstrip('_')}".rstrip()
 
 
 def save_summary(path: Path, rows: Sequence[MetricRow], simulated: dict | None) -> None:
@@ -87,10 +99,6 @@ def save_summary(path: Path, rows: Sequence[MetricRow], simulated: dict | None) 
 
 def _is_control(row: MetricRow) -> bool:
     return row.system.startswith(("floor", "ceiling"))
-
-
-def _saved_rows(path: Path) -> list[MetricRow]:
-    return [MetricRow(**row) for row in read_json(path)["rows"]] if path.exists() else []
 
 
 def _provenance(run: OpenRun) -> dict:
@@ -113,12 +121,14 @@ def _provenance(run: OpenRun) -> dict:
     }
 
 
-def _grids(run: OpenRun, parts: ReportParts, more: dict[str, Path]) -> list[PictureGrid]:
-    if not (parts.reconstructions / "reconstructions.safetensors").exists():
+def _grids(
+    run: OpenRun, about: Mapping[str, Any], saved: SavedParts, seed: int, more: dict[str, Path]
+) -> list[PictureGrid]:
+    ours = saved.pictures
+    if ours is None:
         return []
-    ours = load_reconstruction(parts.reconstructions)
     total = len(ours.image_ids)
-    rows = np.sort(np.random.default_rng(parts.seed).permutation(total)[:GRID_IMAGES])
+    rows = np.sort(np.random.default_rng(seed).permutation(total)[:GRID_IMAGES])
     ids = ours.image_ids[rows]
     side = ours.pictures.shape[1]
     columns = {"shown": shown_pictures(run, ids, side)}
@@ -126,18 +136,19 @@ def _grids(run: OpenRun, parts: ReportParts, more: dict[str, Path]) -> list[Pict
         columns["blurry"] = ours.blurry[rows]
     columns["reconstruction"] = ours.pictures[rows]
     for label, folder in more.items():
-        columns[label] = load_reconstruction(folder).pictures[rows]
-    retrieval = parts.run / "retrieval.json"
+        advice = f"Draw column `{label}` again, or leave it out."
+        require_same_run(folder, read_manifest(folder).about, about, advice)
+        columns[label] = pictures_of(folder, ours.image_ids, ids)
     found = None
-    if retrieval.exists():
-        saved = read_json(retrieval)
-        row_of = {image_id: row for row, image_id in enumerate(saved["image_ids"])}
-        found = np.array([saved["found_ids"][row_of[image_id]] for image_id in ids.tolist()])
+    if saved.retrieval is not None:
+        subject = run.prepared.subject
+        advice = f"Run `mindeye retrieve {run.folder.path} --subject {subject}` again."
+        found = found_images(saved.retrieval, ids, advice)
     captions = run.prepared.captions
     grid = PictureGrid(
         title="Shown, decoded, retrieved",
         chosen=f"{len(rows)} of {total} reconstructed test images, drawn at random; none left out.",
-        seed=parts.seed,
+        seed=seed,
         image_ids=ids,
         captions=tuple(captions.get(image_id, "") for image_id in ids.tolist()),
         columns=columns,

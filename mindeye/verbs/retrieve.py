@@ -17,6 +17,7 @@ from mindeye.reconstruction.opening import OpenRun, open_run
 from mindeye.report.tables import write_rows_tsv
 from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows, top_images
 from mindeye.types import Decoded, MetricRow
+from mindeye.verbs.device import require_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Retrieval:
     per_image: dict[str, np.ndarray]
     image_ids: np.ndarray
     found_ids: np.ndarray
+    about: dict
+    """Run, weights, subject and banner."""
 
 
 def retrieve_run(
@@ -39,10 +42,11 @@ def retrieve_run(
     device: str = "cpu",
 ) -> Retrieval:
     """Retrieval among a run's test images; writes RUN/retrieval.json and .tsv."""
+    require_device(device)
     run = open_run(run_path, subject=subject, data=data, device=device)
     decoded = decode(run.decoder, run.prepared.repeats("test"))
     result = retrieval_of("mindeye", decoded, run, pool_sizes, seed)
-    save_retrieval(result, run.folder.path, run.about)
+    save_retrieval(result, run.folder.path)
     return result
 
 
@@ -61,6 +65,11 @@ def retrieval_of(
     tokens = run.targets.tokens(decoded.image_ids)
     images = embedding_of(tokens if centre is None else tokens - centre)
     sizes = pool_sizes or default_pools(len(images))
+    if min(sizes) < 2 or max(sizes) > len(images):
+        raise ValueError(
+            f"Pools of {', '.join(str(size) for size in sizes)} are asked for, but there are "
+            f"{len(images)} test images. Choose sizes from 2 to {len(images)}."
+        )
     brain = decoded.embeddings.cpu()
     interval = partial(bootstrap_interval, rng=np.random.default_rng(seed))
     found = top_images(brain, images, min(5, len(images)))
@@ -70,6 +79,7 @@ def retrieval_of(
         per_image=retrieval_per_image(brain, images, sizes),
         image_ids=ids,
         found_ids=ids[found.numpy()],
+        about=run.about,
     )
 
 
@@ -78,15 +88,15 @@ def default_pools(num_images: int) -> tuple[int, ...]:
     return (*(size for size in (2, 10, 100, 300) if size < num_images), num_images)
 
 
-def save_retrieval(result: Retrieval, folder: Path, about: dict) -> None:
+def save_retrieval(result: Retrieval, folder: Path) -> None:
     """RUN/retrieval.json with provenance, and RUN/retrieval.tsv for scripts."""
     write_json(
         folder / "retrieval.json",
         {
-            **about,
+            **result.about,
             "rows": [asdict(row) for row in result.rows],
             "image_ids": result.image_ids.tolist(),
             "found_ids": result.found_ids.tolist(),
         },
     )
-    write_rows_tsv(folder / "retrieval.tsv", result.rows)
+    write_rows_tsv(folder / "retrieval.tsv", result.rows, simulated=result.about["simulated"])

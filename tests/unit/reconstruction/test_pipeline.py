@@ -22,7 +22,7 @@ from mindeye.targets.vae import load_vae
 from mindeye.types import Decoded
 
 CONFIG = ReconstructionConfig(candidates=2, steps=3, strength=0.7)
-ABOUT = {"run": "runs/one", "simulated": None}
+ABOUT = {"run": "runs/one", "weights": "11aa", "simulated": None}
 
 
 @pytest.fixture(scope="module")
@@ -180,10 +180,16 @@ def test_other_settings_in_the_same_folder_are_refused(decoded, artist, tmp_path
 
 def test_another_run_or_other_images_in_the_same_folder_are_refused(decoded, artist, tmp_path):
     draw(decoded, artist, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"about\.run: 'runs/two' here, 'runs/one' there"):
-        draw(decoded, artist, tmp_path / "out", about={**ABOUT, "run": "runs/two"})
+    with pytest.raises(ValueError, match=r"about\.weights: '22bb' here, '11aa' there"):
+        draw(decoded, artist, tmp_path / "out", about={**ABOUT, "weights": "22bb"})
     with pytest.raises(ValueError, match="image_ids"):
         draw(rows_of(decoded, [0, 1]), artist, tmp_path / "out")
+
+
+def test_a_run_that_has_moved_is_still_the_same_run(decoded, artist, tmp_path):
+    first = draw(decoded, artist, tmp_path / "out")
+    again = draw(decoded, artist, tmp_path / "out", about={**ABOUT, "run": "runs/two"})
+    np.testing.assert_array_equal(again.pictures, first.pictures)
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(decoded, artist, tmp_path):

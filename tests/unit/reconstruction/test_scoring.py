@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from mindeye.reconstruction.scoring import (
     TWO_WAY,
     derangement,
     nearest_training_images,
+    permuted_row,
     picture_scores,
     pooled,
     score_rows,
@@ -81,3 +84,27 @@ def test_nobody_keeps_its_place_in_a_derangement(num_images):
         partner = derangement(num_images, np.random.default_rng(seed))
         assert sorted(partner) == list(range(num_images))
         assert (partner != np.arange(num_images)).all()
+
+
+def test_the_interval_of_chance_is_that_of_all_orders(clip):
+    rng = np.random.default_rng(3)
+    shown, drawn = (
+        rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+        for _ in range(2)
+    )
+    row = permuted_row("dealt", drawn, shown, clip, np.random.default_rng(0))
+    # Second witness: the metric itself on the pictures in each of the 120 orders.
+    scores = [
+        picture_scores(drawn[list(order)], shown, clip)[TWO_WAY].mean()
+        for order in permutations(range(5))
+    ]
+    assert row.value == pytest.approx(0.5, abs=0.02)
+    assert np.mean(scores) == pytest.approx(0.5, abs=1e-9)
+    np.testing.assert_allclose([row.low, row.high], np.quantile(scores, [0.025, 0.975]), atol=0.051)
+
+
+def test_pictures_that_say_something_lie_above_their_interval_of_chance(shown, clip):
+    row = permuted_row("dealt", shown, shown, clip, np.random.default_rng(0))
+    assert (row.low, row.high) != (row.value, row.value)
+    assert row.high < 1
+    assert (row.metric, row.n, row.chance) == (TWO_WAY, 6, 0.5)

@@ -35,6 +35,18 @@ def test_curves_of_one_panel_share_a_picture():
     assert list(roi_bars(bars(), LIGHT)) == ["PixCorr", "CLIP"]
 
 
+def test_a_legend_names_training_and_validation_also_where_one_stands_alone():
+    def drawn(*names: str) -> bytes:
+        (png,) = training_curves({name: ([0, 1], [1.0, 0.5]) for name in names}, LIGHT).values()
+        return png
+
+    unnamed, training, validation = (
+        drawn(name) for name in ("top1", "top1/training", "top1/validation")
+    )
+    assert len({unnamed, training, validation}) == 3
+    assert drawn("top1/training", "top1/validation") not in (training, validation)
+
+
 def test_figures_are_transparent_deterministic_and_leave_settings_alone():
     before = dict(mpl.rcParams)
     first, second = training_curves(curves(), DARK), training_curves(curves(), DARK)

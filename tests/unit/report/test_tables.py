@@ -1,6 +1,10 @@
 import csv
 import json
 
+import pandas
+import pytest
+
+from mindeye.report.banner import SIMULATED
 from mindeye.report.tables import format_rows, rows_as_records, write_rows_tsv
 from mindeye.types import MetricRow
 
@@ -48,12 +52,21 @@ def test_rows_are_grouped_by_metric_and_aligned():
 
 def test_tsv_holds_every_digit_and_an_empty_cell_without_chance(tmp_path):
     path = tmp_path / "rows.tsv"
-    write_rows_tsv(path, [row(value=1 / 3), row("tab\there", chance=None)])
+    write_rows_tsv(path, [row(value=1 / 3), row("tab\there", chance=None)], simulated=None)
     with path.open() as stream:
         records = list(csv.DictReader(stream, delimiter="\t"))
     assert float(records[0]["value"]) == 1 / 3
     assert records[1]["chance"] == ""
     assert records[1]["system"] == "tab here"
+
+
+@pytest.mark.parametrize("simulated", [{}, {"preset": "tiny"}])
+def test_a_table_of_a_simulated_subject_begins_with_a_comment(simulated, tmp_path):
+    path = tmp_path / "rows.tsv"
+    write_rows_tsv(path, ROWS, simulated=simulated)
+    assert path.read_text().splitlines()[0] == f"# {SIMULATED}"
+    table = pandas.read_csv(path, sep="\t", comment="#")
+    assert table["system"].tolist() == [one.system for one in ROWS]
 
 
 def test_records_are_json():

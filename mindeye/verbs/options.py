@@ -1,0 +1,182 @@
+"""Options of every verb, with help and an example; imports nothing that is slow."""
+
+import argparse
+from pathlib import Path
+
+PRESETS = "nsd-like, hard, tiny or no-signal"
+
+
+def demo_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye demo`."""
+    about = "the whole road on a simulated subject (or a real recording): scans to report"
+    verb = _add_verb(verbs, "demo", about, "mindeye demo --out mindeye-demo --seed 0")
+    verb.add_argument("--out", type=Path, help="folder of all results (default: mindeye-demo)")
+    # No defaults here: what is given together with --recording is refused, not ignored.
+    verb.add_argument("--preset", help=f"{PRESETS} (default: nsd-like)")
+    verb.add_argument("--images", type=int, help="test images to reconstruct (default: 100)")
+    verb.add_argument("--recording", help="a real human recording instead: miyawaki2008-figures")
+    _add_seed(verb, "of simulation, training and drawing")
+    return verb
+
+
+def require_no_simulation(options: argparse.Namespace) -> None:
+    """Refuses what `demo --recording` would ignore.
+
+    Raises:
+        ValueError: --preset or --images was given.
+    """
+    given = [f"--{name}" for name in ("preset", "images") if getattr(options, name) is not None]
+    if given:
+        raise ValueError(
+            f"--recording {options.recording} decodes every trial of a real recording and takes no "
+            f"{' and no '.join(given)}. Leave out one or the other."
+        )
+
+
+def simulate_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye simulate`."""
+    about = "write a simulated subject in NSD's on-disk layout"
+    verb = _add_verb(verbs, "simulate", about, "mindeye simulate --out nsd-sim --preset tiny")
+    verb.add_argument("--out", type=Path, required=True, help="the tree to write")
+    verb.add_argument("--preset", default="nsd-like", help=f"{PRESETS} (default: nsd-like)")
+    verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
+    verb.add_argument("--sessions", type=int, help="acquired sessions, instead of the preset's")
+    _add_seed(verb, "of pictures, brain and noise")
+    return verb
+
+
+def prepare_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye prepare`."""
+    about = "turn a data set into z-scored shards with a manifest and a voxel bundle"
+    example = "mindeye prepare nsd ROOT --subject 1 --out prepared"
+    verb = _add_verb(verbs, "prepare", about, example)
+    verb.add_argument("dataset", choices=["nsd"], help="the layout of the data set")
+    verb.add_argument("root", type=Path, help="its folder, that which holds nsddata")
+    verb.add_argument("--out", type=Path, required=True, help="the prepared folder to write")
+    verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
+    verb.add_argument("--roi", default="nsdgeneral", help="e.g. prf-visualrois:V1v+V1d")
+    verb.add_argument("--sessions", type=int, nargs="+", help="default: all that are there")
+    verb.add_argument("--betas", default="b3", help="b1, b2 or b3 (default: b3)")
+    verb.add_argument("--source", default="auto", help="auto, hdf5 or nii.gz (default: auto)")
+    zscores = "session-train, session-all or none (default: session-train)"
+    verb.add_argument("--zscore", default="session-train", help=zscores)
+    _add_seed(verb, "chooses the validation images")
+    return verb
+
+
+def train_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye train`."""
+    about = "train a decoder; run again after a kill, it goes on to the same result"
+    example = "mindeye train train/configs/simulated.yaml --out runs/one --schedule.num-epochs 20"
+    verb = _add_verb(verbs, "train", about, example)
+    verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
+    verb.add_argument("--out", type=Path, required=True, help="the run folder")
+    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
+    verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
+    verb.set_defaults(takes_overrides=True)
+    return verb
+
+
+def reconstruct_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye reconstruct`."""
+    about = "draw what was seen during a run's test scans"
+    example = "mindeye reconstruct runs/one --out runs/one/reconstructions --images 100"
+    verb = _add_verb(verbs, "reconstruct", about, example)
+    _add_run(verb)
+    verb.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    verb.add_argument("--dry-run", action="store_true", help="print counts and bytes, write none")
+    purpose = "which images; choose settings on validation (default: test)"
+    verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
+    verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
+    verb.add_argument("--candidates", type=int, default=4, help="of each image (default: 4)")
+    verb.add_argument("--steps", type=int, default=8, help="of the generator (default: 8)")
+    verb.add_argument("--prior-steps", type=int, default=10, help="of the prior (default: 10)")
+    leaning = "how far the prior leans on the brain; 1: plainly (default: 3)"
+    verb.add_argument("--prior-guidance", type=float, default=3.0, help=leaning)
+    leaning = "how far the generator leans on the image tokens (default: 2)"
+    verb.add_argument("--guidance", type=float, default=2.0, help=leaning)
+    strength = "of img2img; 1: from noise (default: 0.7)"
+    verb.add_argument("--strength", type=float, default=0.7, help=strength)
+    _add_seed(verb, "of the noise, and of the choice of images")
+    _add_subject(verb)
+    _add_data(verb)
+    _add_device(verb)
+    return verb
+
+
+def retrieve_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye retrieve`."""
+    about = "image retrieval and brain retrieval among a run's test images"
+    verb = _add_verb(verbs, "retrieve", about, "mindeye retrieve runs/one --pools 100")
+    _add_run(verb)
+    verb.add_argument("--pools", type=int, nargs="+", help="pool sizes; default: 2 to all")
+    _add_seed(verb, "of the bootstrap")
+    _add_subject(verb)
+    _add_data(verb)
+    _add_device(verb)
+    return verb
+
+
+def evaluate_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye evaluate`."""
+    about = "score a folder of reconstructions, with floors and ceiling"
+    verb = _add_verb(verbs, "evaluate", about, "mindeye evaluate runs/one/reconstructions")
+    verb.add_argument("folder", type=Path, help="what `mindeye reconstruct` wrote")
+    verb.add_argument("--run", type=Path, help="the run that drew it, where it has moved")
+    _add_seed(verb, "of bootstrap and shuffling")
+    _add_data(verb)
+    _add_device(verb)
+    return verb
+
+
+def report_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye report`."""
+    about = "one self-contained page of a run: pictures, curves, tables, provenance"
+    verb = _add_verb(verbs, "report", about, "mindeye report runs/one")
+    _add_run(verb)
+    verb.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
+    verb.add_argument("--reconstructions", type=Path, help="default: RUN/reconstructions")
+    _add_seed(verb, "chooses the images that are shown")
+    _add_subject(verb)
+    _add_data(verb)
+    return verb
+
+
+def _add_verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    return verb
+
+
+def _add_run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
+
+
+def _add_seed(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument("--seed", type=_seed, default=0, help=f"{what} (default: 0)")
+
+
+def _add_subject(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--subject", type=int, help="default: the run's first")
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
+
+
+def _add_device(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default: cpu)")
+
+
+def _seed(text: str) -> int:
+    """A number that every generator of random numbers takes."""
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
+    return seed

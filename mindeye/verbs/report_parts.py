@@ -1,0 +1,84 @@
+"""The parts of a report that other verbs saved, found and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindeye.reconstruction.pipeline import Reconstruction
+from mindeye.verbs.saved_results import (
+    SavedScores,
+    read_manifest,
+    read_pictures,
+    read_scores,
+    require_same_run,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportParts:
+    """Where the parts of a report lie, and how to draw its random images."""
+
+    run: Path
+    reconstructions: Path | None = None
+    """None takes RUN/reconstructions, and a page without pictures where it is not there."""
+    seed: int = 0
+    subject: int | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedParts:
+    """What other verbs left for a report; None where they have not run."""
+
+    retrieval: SavedScores | None
+    pictures: Reconstruction | None
+    evaluation: SavedScores | None
+    missing: tuple[str, ...]
+    """A sentence for each absent part, with the command that makes it."""
+
+
+def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
+    """Finds what other verbs saved, and checks that it is of this run and subject.
+
+    Raises:
+        FileNotFoundError: no reconstructions at the place that was given.
+        ValueError: something is of another run or subject.
+    """
+    subject = "" if parts.subject is None else f" --subject {parts.subject}"
+    missing = []
+    retrieve = f"mindeye retrieve {parts.run}{subject}"
+    retrieval = _checked_scores(parts.run / "retrieval.json", about, f"Run `{retrieve}` again.")
+    if retrieval is None:
+        missing.append(f"There is no retrieval yet: run `{retrieve}`.")
+    folder = parts.reconstructions or parts.run / "reconstructions"
+    if parts.reconstructions is None and not (folder / "reconstructions.safetensors").exists():
+        draw = f"mindeye reconstruct {parts.run} --out {folder}{subject}"
+        missing.append(f"There are no reconstructions yet: run `{draw}`.")
+        return SavedParts(
+            retrieval=retrieval, pictures=None, evaluation=None, missing=tuple(missing)
+        )
+    pictures = read_pictures(folder)
+    advice = "Give the folder of this run and subject with --reconstructions."
+    drawn = read_manifest(folder).about
+    require_same_run(folder, drawn, about, advice)
+    if drawn["split"] != "test":
+        raise ValueError(
+            f"{folder} holds {drawn['split']} images, but a report shows test images. "
+            "Give a folder of test images with --reconstructions."
+        )
+    evaluate = f"mindeye evaluate {folder}"
+    evaluation = _checked_scores(folder / "evaluation.json", about, f"Run `{evaluate}` again.")
+    if evaluation is None:
+        missing.append(f"The reconstructions have no scores yet: run `{evaluate}`.")
+    return SavedParts(
+        retrieval=retrieval, pictures=pictures, evaluation=evaluation, missing=tuple(missing)
+    )
+
+
+def _checked_scores(path: Path, about: Mapping[str, Any], advice: str) -> SavedScores | None:
+    if not path.exists():
+        return None
+    scores = read_scores(path, advice)
+    require_same_run(path, scores.content, about, advice)
+    return scores
