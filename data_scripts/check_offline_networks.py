@@ -17,6 +17,7 @@ from mindeye.training.offline.check import (
     held_out_images,
     identification_of_drawings,
     offline_scores,
+    share_named,
 )
 
 
@@ -43,7 +44,11 @@ def main() -> None:
             generators=[torch.Generator().manual_seed(one) for one in range(arguments.drawn)],
         )
     wins = identification_of_drawings(drawn, shown, clip)
-    print(f"two-way identification of drawings from true tokens {wins:.3f} ({arguments.drawn})")
+    named = share_named(drawn, clip)
+    print(
+        f"drawings from true tokens: two-way identification {wins:.3f}, naming {named:.3f} "
+        f"({arguments.drawn} scenes)"
+    )
     if arguments.sheet:
         rows = [np.concatenate(list(as_pictures(one[:12])), axis=1) for one in (shown, drawn)]
         save_png(np.concatenate(rows), arguments.sheet)

@@ -7,7 +7,8 @@ python data_scripts/train_offline_networks.py --work DIR --stages clip --threads
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ import torch
 from mindeye.reconstruction.generators.scenes import OFFLINE_GENERATOR
 from mindeye.targets.clip import OFFLINE_CLIP, load_clip
 from mindeye.targets.vae import OFFLINE_VAE, load_vae
-from mindeye.training.offline.clip import teach_names, train_clip
-from mindeye.training.offline.generator import embed_pictures, train_generator
+from mindeye.training.offline.clip import lesson_name, teach_names, train_clip
+from mindeye.training.offline.embedded import embed_pictures
+from mindeye.training.offline.generator import train_generator
 from mindeye.training.offline.pictures import render_pictures
+from mindeye.training.offline.resumable import Stage
 from mindeye.training.offline.vae import polish_decoder, train_vae
 
 STAGES = ("pictures", "clip", "clip-names", "vae", "embed", "generator", "vae-decoder")
@@ -37,7 +40,7 @@ def main() -> None:
     parser.add_argument("--name-steps", type=int, nargs="+", default=[700, 450])
     parser.add_argument("--vae-steps", type=int, default=3000)
     parser.add_argument("--decoder-steps", type=int, default=3000)
-    parser.add_argument("--generator-steps", type=int, default=3000)
+    parser.add_argument("--generator-steps", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -49,37 +52,41 @@ def main() -> None:
         line = {"time": round(time.time()), "step": step, **losses}
         print(json.dumps(line), flush=True)
 
+    def progress(name: str) -> Callable[[int, int], None]:
+        return lambda done, total: print(f"{name} {done}/{total}", flush=True)
+
     if "pictures" in arguments.stages:
         render_pictures(
             work / "pictures.npy",
             arguments.pictures,
             processes=arguments.threads,
-            progress=lambda done, total: print(f"pictures {done}/{total}", flush=True),
+            progress=progress("pictures"),
         )
     pictures = np.load(work / "pictures.npy", mmap_mode="r")
-    chosen = {"work": work, "seed": arguments.seed, "report": report}
+    stage = partial(Stage, work=work, seed=arguments.seed, report=report)
     if "clip" in arguments.stages:
-        train_clip(pictures, OFFLINE_CLIP, num_steps=arguments.clip_steps, batch=128, **chosen)
+        train_clip(
+            pictures, OFFLINE_CLIP, stage(name="clip", num_steps=arguments.clip_steps, batch=128)
+        )
     if "clip-names" in arguments.stages:
         for lesson, num_steps in enumerate(arguments.name_steps):
-            teach_names(
-                pictures, OFFLINE_CLIP, lesson=lesson, num_steps=num_steps, batch=128, **chosen
-            )
+            named = stage(name=lesson_name(lesson), num_steps=num_steps, batch=128)
+            teach_names(pictures, OFFLINE_CLIP, named, lesson=lesson)
     if "vae" in arguments.stages:
-        train_vae(pictures, OFFLINE_VAE, num_steps=arguments.vae_steps, batch=16, **chosen)
+        train_vae(pictures, OFFLINE_VAE, stage(name="vae", num_steps=arguments.vae_steps, batch=16))
     if "embed" in arguments.stages or "generator" in arguments.stages:
-        tokens, latents = embed_pictures(pictures, load_clip(), load_vae(), work, report=report)
-    if "generator" in arguments.stages:
-        train_generator(
-            tokens,
-            latents,
-            OFFLINE_GENERATOR,
-            num_steps=arguments.generator_steps,
-            batch=64,
-            **chosen,
+        tokens, latents = embed_pictures(
+            pictures, load_clip(), load_vae(), work, progress=progress("embedded")
         )
+    if "generator" in arguments.stages:
+        drawing = stage(name="generator", num_steps=arguments.generator_steps, batch=32)
+        train_generator(tokens, latents, OFFLINE_GENERATOR, drawing)
     if "vae-decoder" in arguments.stages:
-        polish_decoder(pictures, OFFLINE_VAE, num_steps=arguments.decoder_steps, batch=16, **chosen)
+        polish_decoder(
+            pictures,
+            OFFLINE_VAE,
+            stage(name="vae-decoder", num_steps=arguments.decoder_steps, batch=16),
+        )
 
 
 if __name__ == "__main__":

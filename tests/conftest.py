@@ -8,6 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
+
+# Processes share the cores: one thread each is faster than several that wait for each other. The
+# variable is for programs that tests start, the call for NumPy, which is here already: both must
+# add up numbers in the same order, or bits differ.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
 
 # Before anything imports mindeye: from here on a wrong shape or type fails the test. An int
 # where a float is asked for is fine.
@@ -86,21 +94,14 @@ def _write_vae(folder: Path) -> Path:
 
 
 def _write_generator(folder: Path) -> Path:
-    from diffusers import DPMSolverMultistepScheduler, PixArtTransformer2DModel
+    import torch
+    from diffusers import DPMSolverMultistepScheduler
 
-    PixArtTransformer2DModel(
-        num_attention_heads=2,
-        attention_head_dim=8,
-        cross_attention_dim=16,
-        num_layers=1,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
-        sample_size=LATENT_SIDE,
-        patch_size=2,
-        caption_channels=TOKEN_WIDTH,
-        norm_type="ada_norm_single",
-        use_additional_conditions=False,
-    ).half().save_pretrained(folder / "transformer")
+    from mindeye.models.generator_network import new_generator_network, save_generator_network
+
+    statistics = torch.zeros(5, TOKEN_WIDTH), torch.full((5, TOKEN_WIDTH), TOKEN_WIDTH**-0.5)
+    shape = (LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
+    save_generator_network(new_generator_network(shape, *statistics, width=64, layers=1), folder)
     DPMSolverMultistepScheduler(
         num_train_timesteps=1000,
         beta_schedule="squaredcos_cap_v2",

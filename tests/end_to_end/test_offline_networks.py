@@ -10,6 +10,7 @@ from mindeye.training.offline.check import (
     held_out_images,
     identification_of_drawings,
     offline_scores,
+    share_named,
 )
 
 NETWORKS = ("scenes-clip", "scenes-vae", "scenes-generator")
@@ -34,7 +35,7 @@ def test_clip_names_the_main_thing_and_the_vae_keeps_the_picture():
 
 
 @torch.inference_mode()
-def test_pictures_drawn_from_true_tokens_are_identified():
+def test_pictures_drawn_from_true_tokens_are_identified_and_show_the_main_thing():
     clip, vae = load_clip(), load_vae()
     shown = held_out_images(60)
     drawn = load_scenes_generator(vae).generate(
@@ -46,3 +47,4 @@ def test_pictures_drawn_from_true_tokens_are_identified():
         generators=[torch.Generator().manual_seed(one) for one in range(len(shown))],
     )
     assert identification_of_drawings(drawn, shown, clip) >= 0.97
+    assert share_named(drawn, clip) >= 0.7

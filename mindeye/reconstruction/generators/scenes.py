@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, PixArtTransformer2DModel
+from diffusers import DPMSolverMultistepScheduler
 from jaxtyping import Float
 from torch import Tensor
 
 from mindeye.files import sha256_of
+from mindeye.models.generator_network import (
+    GeneratorNetwork,
+    generator_weights,
+    load_generator_network,
+)
 from mindeye.reconstruction.generators.protocol import steps_to_skip
 from mindeye.targets.clip import ASSETS
 from mindeye.targets.vae import VaeTarget
@@ -21,7 +26,7 @@ OFFLINE_GENERATOR = ASSETS / "scenes-generator"
 class ScenesGenerator:
     """Implements `ImageGenerator` with diffusers' classes."""
 
-    transformer: PixArtTransformer2DModel
+    network: GeneratorNetwork
     scheduler_config: dict
     vae: VaeTarget
     identity: str
@@ -37,26 +42,26 @@ class ScenesGenerator:
         generators: Sequence[torch.Generator],
     ) -> Float[Tensor, "images 3 rows columns"]:
         """See `ImageGenerator.generate`."""
-        config = self.transformer.config
-        if image_tokens.shape[2] != config.caption_channels:
+        if image_tokens.shape[1:] != self.network.mean.shape:
             raise ValueError(
-                f"These tokens are {image_tokens.shape[2]} wide, but {self.identity} takes "
-                f"{config.caption_channels}. Decode with the CLIP that this generator was made for."
+                f"These tokens are {_product(image_tokens.shape[1:])}, but {self.identity} takes "
+                f"{_product(self.network.mean.shape)}. "
+                "Decode with the CLIP that this generator was made for."
             )
         scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler_config)
         scheduler.set_timesteps(steps, device=image_tokens.device)
         skipped = 0 if start is None else steps_to_skip(steps, strength)
         scheduler.set_begin_index(skipped)
         times = scheduler.timesteps[skipped:]
-        shape = (config.in_channels, config.sample_size, config.sample_size)
-        noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
+        noise = torch.stack(
+            [torch.randn(self.network.latent_shape, generator=one) for one in generators]
+        )
         latents = noise = noise.to(image_tokens.device)
         if start is not None and skipped:
             latents = scheduler.add_noise(
                 self.vae.latents(start), noise, times[:1].expand(len(noise))
             )
-        # The scale at which the transformer was trained: elements of unit variance.
-        tokens = image_tokens * image_tokens.shape[2] ** 0.5
+        tokens = self.network.standardise(image_tokens)
         for time in times:
             velocity = self._velocity(latents, time, tokens, guidance)
             latents = scheduler.step(velocity, time, latents).prev_sample
@@ -72,35 +77,31 @@ class ScenesGenerator:
         return plain + guidance * (guided - plain)
 
     def _predict(self, latents: Tensor, time: Tensor, tokens: Tensor) -> Tensor:
-        return self.transformer(
-            latents,
-            encoder_hidden_states=tokens,
-            timestep=time.expand(len(latents)),
-            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
-        ).sample
+        return self.network(latents, time.expand(len(latents)), tokens)
+
+
+def _product(shape: Sequence[int]) -> str:
+    return " x ".join(str(size) for size in shape)
 
 
 def load_scenes_generator(
     vae: VaeTarget, folder: Path = OFFLINE_GENERATOR, device: torch.device | str = "cpu"
 ) -> ScenesGenerator:
-    """Loads transformer and scheduler from a folder in diffusers' layout.
+    """Loads transformer, token statistics and scheduler from a folder.
 
     Raises:
         FileNotFoundError: a part is missing.
     """
-    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-    for path in (weights, folder / "scheduler" / "scheduler_config.json"):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"No generator at {folder}: {path.name} is missing. "
-                "Give a folder in diffusers' layout, or leave the option out."
-            )
-    transformer = PixArtTransformer2DModel.from_pretrained(
-        folder / "transformer", torch_dtype=torch.float32
-    )
+    schedule = folder / "scheduler" / "scheduler_config.json"
+    network = load_generator_network(folder)
+    if not schedule.is_file():
+        raise FileNotFoundError(
+            f"No generator at {folder}: {schedule.name} is missing. "
+            "Give a folder that data_scripts/train_offline_networks.py wrote."
+        )
     return ScenesGenerator(
-        transformer=transformer.to(device).eval().requires_grad_(False),
+        network=network.to(device).eval().requires_grad_(False),
         scheduler_config=DPMSolverMultistepScheduler.load_config(folder / "scheduler"),
         vae=vae,
-        identity=f"{folder.name}-{sha256_of(weights)[:12]}",
+        identity=f"{folder.name}-{sha256_of(generator_weights(folder))[:12]}",
     )

@@ -1,7 +1,7 @@
 """Trains the offline CLIP on drawn scenes and their captions."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mindeye.pictures import as_images
 from mindeye.simulate.scenes import KINDS
 from mindeye.targets.clip import projected_tokens
 from mindeye.training.offline.pictures import batch_rows, captions, kinds_of
-from mindeye.training.offline.resumable import train
+from mindeye.training.offline.resumable import Stage, train
 
 # Small enough for two CPU cores; 80 px in patches of 16 make 25 tokens and the CLS token.
 MODEL_CONFIG = {
@@ -63,73 +63,63 @@ class _Trainee(nn.Module):
 def train_clip(
     pictures: np.ndarray,
     out: Path,
-    work: Path,
-    *,
-    num_steps: int,
-    batch: int,
-    seed: int,
-    report: Callable[[int, Mapping[str, float]], None],
+    stage: Stage,
 ) -> None:
-    """Trains for `num_steps` and writes an open_clip folder to `out`; resumes from `work`."""
-    done = work / "clip.done"
-    if done.exists():  # a later stage may have trained this network on
+    """Trains for `num_steps` and writes an open_clip folder to `out`; resumes."""
+    if stage.done.exists():
         return
-    torch.manual_seed(seed)
-    trainee = _Trainee(work)
+    torch.manual_seed(stage.seed)
+    trainee = _Trainee(stage.work)
     weights = train(
         trainee,
-        partial(_losses, trainee, pictures, batch=batch, seed=seed, naming=False),
-        num_steps=num_steps,
+        partial(_losses, trainee, pictures, batch=stage.batch, seed=stage.seed, naming=False),
+        stage,
         learning_rate=1e-3,
         weight_decay=0.05,
-        checkpoint=work / "clip.pt",
-        report=report,
     )
     _save(weights, out)
-    done.touch()
+    stage.done.touch()
 
 
 def teach_names(
     pictures: np.ndarray,
     folder: Path,
-    work: Path,
+    stage: Stage,
     *,
     lesson: int,
-    num_steps: int,
-    batch: int,
-    seed: int,
-    report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Trains the CLIP in `folder` on, now also with captions that say nothing but the kind.
 
-    Whole captions differ in so many ways that few pictures need their kind to be told apart: with
-    them alone 33 % of held-out scenes were named right.
+    Whole captions differ in so many ways that few pictures need their kind to be told apart.
     """
-    done = work / f"clip-names-{lesson}.done"
-    if done.exists():
+    if stage.done.exists():
         return
-    seed = seed + 1 + lesson
+    seed = stage.seed + 1 + lesson
     torch.manual_seed(seed)
-    trainee = _Trainee(work)
+    trainee = _Trainee(stage.work)
     if lesson == 0:
         start = load_file(folder / "open_clip_model.safetensors")
         start = {name: value.float() for name, value in start.items()}
         trainee.clip.load_state_dict(start, strict=False)
     else:
+        lesson_before = stage.work / f"{lesson_name(lesson - 1)}.pt"
         # With its trained thumbnail head: a new one shakes the tokens until it has learned.
-        last = torch.load(work / f"clip-names-{lesson - 1}.pt", weights_only=True)
+        last = torch.load(lesson_before, weights_only=True)
         trainee.load_state_dict(last["weights"])
     weights = train(
         trainee,
-        partial(_losses, trainee, pictures, batch=batch, seed=seed, naming=True),
-        num_steps=num_steps,
+        partial(_losses, trainee, pictures, batch=stage.batch, seed=seed, naming=True),
+        stage,
         learning_rate=7e-4 if lesson == 0 else 2.5e-4,
         weight_decay=0.05,
-        checkpoint=work / f"clip-names-{lesson}.pt",
-        report=report,
     )
     _save(weights, folder)
-    done.touch()
+    stage.done.touch()
+
+
+def lesson_name(lesson: int) -> str:
+    """Name of the stage."""
+    return f"clip-names-{lesson}"
 
 
 def name_prompts() -> list[str]:

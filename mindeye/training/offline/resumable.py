@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,16 +12,37 @@ from torch import Tensor, nn
 from mindeye.files import atomic_path
 
 SAVE_EVERY_S = 60.0
+REPORT_EVERY = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training: how long, from which seed, and where it keeps what it needs to go on."""
+
+    name: str
+    work: Path
+    num_steps: int
+    batch: int
+    seed: int
+    report: Callable[[int, Mapping[str, float]], None]
+    """Takes the step and its losses, now and then."""
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work / f"{self.name}.pt"
+
+    @property
+    def done(self) -> Path:
+        """Exists once the stage's network is written: a later stage may have trained it on."""
+        return self.work / f"{self.name}.done"
 
 
 def train(
     module: nn.Module,
     step_losses: Callable[[int], Mapping[str, Tensor]],
+    stage: Stage,
     *,
-    num_steps: int,
     learning_rate: float,
-    checkpoint: Path,
-    report: Callable[[int, Mapping[str, float]], None],
     weight_decay: float = 0.01,
     average: float | None = None,
 ) -> dict[str, Tensor]:
@@ -29,6 +51,7 @@ def train(
     The learning rate warms up over 2 % of the steps and falls to zero as a cosine. With
     `average`, an exponential moving average of the weights is kept and returned.
     """
+    num_steps, checkpoint = stage.num_steps, stage.checkpoint
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
     )
@@ -53,8 +76,8 @@ def train(
         keep = 0.0 if average is None else min(average, (step + 1) / (step + 10))
         for name, value in module.state_dict().items():
             averaged[name] = torch.lerp(value, averaged[name], keep) if keep else value.clone()
-        if step % 20 == 0 or step == num_steps - 1:
-            report(step, {name: float(value) for name, value in losses.items()})
+        if step % REPORT_EVERY == 0 or step == num_steps - 1:
+            stage.report(step, {name: float(value.detach()) for name, value in losses.items()})
         if time.monotonic() - saved_at > SAVE_EVERY_S or step == num_steps - 1:
             with atomic_path(checkpoint) as temporary:
                 torch.save(

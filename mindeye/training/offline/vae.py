@@ -1,6 +1,5 @@
 """Trains the offline VAE on crops of drawn scenes."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from mindeye.pictures import as_images
 from mindeye.training.offline.pictures import batch_rows
-from mindeye.training.offline.resumable import train
+from mindeye.training.offline.resumable import Stage, train
 
 CROP = 64
 # Rate of the posterior against N(0, 1): small, it only keeps the latents' scale in bounds.
@@ -36,23 +35,17 @@ def new_vae() -> AutoencoderKL:
 def train_vae(
     pictures: np.ndarray,
     out: Path,
-    work: Path,
-    *,
-    num_steps: int,
-    batch: int,
-    seed: int,
-    report: Callable[[int, Mapping[str, float]], None],
+    stage: Stage,
 ) -> None:
-    """Trains for `num_steps` and writes a diffusers folder to `out`; resumes from `work`."""
-    done = work / "vae.done"
-    if done.exists():  # a later stage may have trained this network on
+    """Trains for `num_steps` and writes a diffusers folder to `out`; resumes."""
+    if stage.done.exists():
         return
-    torch.manual_seed(seed)
+    torch.manual_seed(stage.seed)
     vae = new_vae()
 
     def step_losses(step: int) -> dict[str, Tensor]:
-        crops = _crops(pictures, batch, step, seed)
-        noise = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        crops = _crops(pictures, stage.batch, step, stage.seed)
+        noise = torch.Generator().manual_seed(stage.seed * 1_000_003 + step)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(crops).latent_dist
             decoded = vae.decode(posterior.sample(noise)).sample.float()
@@ -70,20 +63,18 @@ def train_vae(
     weights = train(
         vae,
         step_losses,
-        num_steps=num_steps,
+        stage,
         learning_rate=2e-3,
-        checkpoint=work / "vae.pt",
-        report=report,
         average=0.998,
     )
     vae.load_state_dict(weights)
     vae.eval()
-    rows = np.sort(batch_rows(len(pictures), 256, 0, seed + 1))
+    rows = np.sort(batch_rows(len(pictures), min(256, len(pictures)), 0, stage.seed + 1))
     with torch.no_grad():
         latents = vae.encode(as_images(pictures[rows]) * 2 - 1).latent_dist.mode()
     vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 5))
     vae.half().save_pretrained(out)
-    done.touch()
+    stage.done.touch()
 
 
 def _edges(error: Tensor) -> Tensor:
@@ -94,23 +85,17 @@ def _edges(error: Tensor) -> Tensor:
 def polish_decoder(
     pictures: np.ndarray,
     folder: Path,
-    work: Path,
-    *,
-    num_steps: int,
-    batch: int,
-    seed: int,
-    report: Callable[[int, Mapping[str, float]], None],
+    stage: Stage,
 ) -> None:
     """Trains the decoder on, with the encoder frozen: sharper pictures, the same latents."""
-    done = work / "vae-decoder.done"
-    if done.exists():  # a later stage may have trained this network on
+    if stage.done.exists():
         return
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
 
     def step_losses(step: int) -> dict[str, Tensor]:
-        crops = _crops(pictures, batch, step, seed + 1)
+        crops = _crops(pictures, stage.batch, step, stage.seed + 1)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 latents = vae.encode(crops).latent_dist.mode()
@@ -120,15 +105,13 @@ def polish_decoder(
     weights = train(
         vae.decoder,
         step_losses,
-        num_steps=num_steps,
+        stage,
         learning_rate=2e-3,
-        checkpoint=work / "vae-decoder.pt",
-        report=report,
         average=0.998,
     )
     vae.decoder.load_state_dict(weights)
     vae.half().save_pretrained(folder)
-    done.touch()
+    stage.done.touch()
 
 
 def _crops(

@@ -102,11 +102,12 @@ def test_the_weaker_the_closer_to_the_start(generator):
     assert distances == sorted(distances)
 
 
-def test_tokens_of_another_clip_are_refused_with_both_widths(generator):
+@pytest.mark.parametrize(("rows", "columns", "seen"), [(5, 12, "5 x 12"), (4, 16, "4 x 16")])
+def test_tokens_of_another_clip_are_refused_with_both_shapes(generator, rows, columns, seen):
     with pytest.raises(
-        ValueError, match=r"These tokens are 12 wide, but tiny-generator.* takes 16"
+        ValueError, match=rf"These tokens are {seen}, but tiny-generator.* takes 5 x 16"
     ):
-        generator.generate(tokens()[..., :12], **CALM, generators=seeds(0, 1, 2))
+        generator.generate(tokens()[:, :rows, :columns], **CALM, generators=seeds(0, 1, 2))
 
 
 def test_other_weights_have_another_identity(generator, networks, tmp_path):
@@ -116,7 +117,12 @@ def test_other_weights_have_another_identity(generator, networks, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["transformer/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"]
+    "name",
+    [
+        "transformer/diffusion_pytorch_model.safetensors",
+        "./token_statistics.safetensors",
+        "scheduler/scheduler_config.json",
+    ],
 )
 def test_a_folder_that_lacks_a_part_is_refused_by_its_name(generator, networks, tmp_path, name):
     folder = shutil.copytree(networks.generator, tmp_path / "generator")
