@@ -69,7 +69,9 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 def with_command_line(config: Config, arguments: Sequence[str], program: str) -> Config:
     """Overrides fields by `--a.b value`; prints help and exits on --help or a wrong option."""
-    return tyro.cli(type(config), default=config, args=list(arguments), prog=program)
+    # Where a part is of one kind or another, the kind is the file's choice.
+    kind = tyro.conf.AvoidSubcommands[type(config)]
+    return tyro.cli(kind, default=config, args=list(arguments), prog=program)
 
 
 def differences(ours: Any, theirs: Any, prefix: str = "") -> list[str]:
@@ -91,9 +93,11 @@ def _refuse_unknown_keys(kind: Any, values: dict, source: str, prefix: str) -> N
                 f"Unknown config key `{prefix}{key}` in {source}. "
                 f"Did you mean `{prefix}{close[0]}`?"
             )
-        for part in _parts(fields[key]):
-            if dataclasses.is_dataclass(part) and isinstance(value, dict):
-                _refuse_unknown_keys(part, value, source, f"{prefix}{key}.")
+        kinds = [part for part in _parts(fields[key]) if dataclasses.is_dataclass(part)]
+        if kinds and isinstance(value, dict):
+            # Of several kinds, the first that knows most of the keys is meant (as for pydantic).
+            likeliest = max(kinds, key=lambda one: len(typing.get_type_hints(one).keys() & value))
+            _refuse_unknown_keys(likeliest, value, source, f"{prefix}{key}.")
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:

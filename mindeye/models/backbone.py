@@ -18,16 +18,18 @@ class BackboneConfig:
 class Backbone(nn.Module):
     """Residual MLP of MindEye1 (arXiv:2305.18274, A.3) behind the subject's ridge layer."""
 
-    def __init__(self, config: BackboneConfig) -> None:
+    def __init__(
+        self, config: BackboneConfig, *, activation: type[nn.Module] = nn.GELU, bias: bool = True
+    ) -> None:
         super().__init__()
         self.enter = nn.Sequential(
-            nn.LayerNorm(config.width), nn.GELU(), nn.Dropout(config.input_dropout)
+            nn.LayerNorm(config.width), activation(), nn.Dropout(config.input_dropout)
         )
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(config.width, config.width),
+                nn.Linear(config.width, config.width, bias=bias),
                 nn.LayerNorm(config.width),
-                nn.GELU(),
+                activation(),
                 nn.Dropout(config.block_dropout),
             )
             for _ in range(config.num_blocks)

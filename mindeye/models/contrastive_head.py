@@ -1,4 +1,4 @@
-"""The contrastive head: brain tokens -> the embedding that finds images."""
+"""The contrastive head: brain tokens -> the tokens whose embedding finds images."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,8 +24,8 @@ class ContrastiveHead(nn.Module):
 
     def forward(
         self, brain_tokens: Float[Tensor, "trials tokens width"]
-    ) -> Float[Tensor, "trials features"]:
-        return embedding_of(self.layers(brain_tokens))
+    ) -> Float[Tensor, "trials tokens width"]:
+        return self.layers(brain_tokens)
 
 
 def embedding_of(

@@ -8,26 +8,50 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mindeye.models.backbone import Backbone, BackboneConfig, TokenHead
-from mindeye.models.contrastive_head import ContrastiveHead
+from mindeye.models.contrastive_head import ContrastiveHead, embedding_of
 from mindeye.models.low_level import LowLevelConfig, LowLevelHead
+from mindeye.models.low_level_network import (
+    LowLevelNetwork,
+    LowLevelOutput,
+    LowLevelPath,
+    PublishedLowLevelConfig,
+)
+from mindeye.models.mixer_backbone import MixerBackbone, MixerBackboneConfig
 from mindeye.models.prior import DiffusionPrior, PriorConfig
+from mindeye.models.published_prior import PublishedPrior, PublishedPriorConfig
 from mindeye.models.ridge import SubjectRidge
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    """Each part is ours or a published one; the kind of its configuration says which."""
+
+    backbone: BackboneConfig | MixerBackboneConfig = field(default_factory=BackboneConfig)
     contrastive_width: int = 2048
     """Hidden width of the contrastive head."""
-    prior: PriorConfig = field(default_factory=PriorConfig)
-    low_level: LowLevelConfig | None = field(default_factory=LowLevelConfig)
+    prior: PriorConfig | PublishedPriorConfig = field(default_factory=PriorConfig)
+    low_level: LowLevelConfig | PublishedLowLevelConfig | None = field(
+        default_factory=LowLevelConfig
+    )
     """None: no blurry reconstruction."""
 
 
 class DecoderOutput(NamedTuple):
     brain_tokens: Float[Tensor, "trials tokens width"]
-    embeddings: Float[Tensor, "trials features"]
-    latents: Float[Tensor, "trials channels rows columns"] | None
+    retrieval_tokens: Float[Tensor, "trials tokens width"]
+    """What the contrastive head makes of the brain tokens."""
+    low_level_latents: Float[Tensor, "trials channels rows columns"] | None
+    low_level_maps: Float[Tensor, "trials places width"] | None
+    """Of the published low-level networks alone, for their auxiliary loss."""
+
+    @property
+    def embeddings(self) -> Float[Tensor, "trials features"]:
+        """The retrieval tokens of a trial as one unit vector."""
+        return embedding_of(self.retrieval_tokens)
+
+    @property
+    def latents(self) -> Float[Tensor, "trials channels rows columns"] | None:
+        return self.low_level_latents
 
 
 class Decoder(nn.Module):
@@ -42,21 +66,43 @@ class Decoder(nn.Module):
         latent_shape: tuple[int, int, int],
     ) -> None:
         super().__init__()
+        self.config = config
         width = config.backbone.width
         self.ridge = SubjectRidge(num_voxels_of, width)
-        self.backbone = Backbone(config.backbone)
+        self.backbone = (
+            Backbone(config.backbone)
+            if isinstance(config.backbone, BackboneConfig)
+            else MixerBackbone(config.backbone)
+        )
         self.token_head = TokenHead(width, *token_shape)
         self.contrastive_head = ContrastiveHead(token_shape[1], config.contrastive_width)
-        self.prior = DiffusionPrior(config.prior, *token_shape)
-        self.low_level = (
-            LowLevelHead(width, latent_shape, config.low_level) if config.low_level else None
+        self.prior = (
+            DiffusionPrior(config.prior, *token_shape)
+            if isinstance(config.prior, PriorConfig)
+            else PublishedPrior(config.prior, *token_shape)
         )
+        self.low_level_path, self.low_level = None, None
+        if isinstance(config.low_level, LowLevelConfig):
+            self.low_level = LowLevelHead(width, latent_shape, config.low_level)
+        elif config.low_level:
+            if config.low_level.path:
+                self.low_level_path = LowLevelPath(config.low_level.path, num_voxels_of)
+                width = config.low_level.path.width
+            self.low_level = LowLevelNetwork(width, latent_shape, config.low_level)
+
+    @property
+    def subjects(self) -> tuple[int, ...]:
+        """Those with a ridge layer, in its order."""
+        return tuple(int(subject) for subject in self.ridge.layers)
 
     def forward(self, betas: Float[Tensor, "trials voxels"], subject: int) -> DecoderOutput:
         hidden = self.backbone(self.ridge(betas, subject))
         brain_tokens = self.token_head(hidden)
-        return DecoderOutput(
-            brain_tokens=brain_tokens,
-            embeddings=self.contrastive_head(brain_tokens),
-            latents=self.low_level(hidden) if self.low_level else None,
-        )
+        retrieval_tokens = self.contrastive_head(brain_tokens)
+        if self.low_level_path:
+            hidden = self.low_level_path(betas, subject)
+        blurry = self.low_level(hidden) if self.low_level else None
+        maps = None
+        if isinstance(blurry, LowLevelOutput):
+            blurry, maps = blurry
+        return DecoderOutput(brain_tokens, retrieval_tokens, blurry, maps)

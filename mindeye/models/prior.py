@@ -1,7 +1,7 @@
 """The diffusion prior: brain tokens -> image tokens."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from diffusers import DDIMScheduler
@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mindeye.models.noise_schedule import NoiseSchedule
+from mindeye.models.samplers import sample_tokens
 from mindeye.models.transformer import Transformer
 
 
@@ -93,31 +95,35 @@ class DiffusionPrior(nn.Module):
     def sample(
         self,
         brain_tokens: Float[Tensor, "images tokens width"],
-        noise: Float[Tensor, "images tokens width"],
-        num_steps: int,
+        *,
+        sampler: str = "ddim",
+        steps: int = 20,
+        noises: Iterable[Tensor] | None = None,
+        generator: torch.Generator | None = None,
         guidance: float = 1.0,
     ) -> Float[Tensor, "images tokens width"]:
-        """Image tokens at the scale of the CLIP target, by deterministic DDIM from `noise`.
+        """Image tokens at the scale of the CLIP target; see `sample_tokens`.
 
         `guidance` above 1 exaggerates what the brain adds (arXiv:2207.12598).
-
-        Source: DDIM, arXiv:2010.02502, with trailing times (arXiv:2305.08891); differs from
-        diffusers' scheduler in that the last step always ends without noise, also where
-        `num_steps` does not divide the number of training times.
         """
-        schedule = _schedule(self.config.train_times)
-        schedule.set_timesteps(num_steps)
-        # Signal variance at each time; whole at "time" -1, the end.
-        kept = torch.cat([schedule.alphas_cumprod, torch.ones(1)]).to(noise.device)
-        tokens = noise
-        for time, following in pairwise([*schedule.timesteps.tolist(), -1]):
-            times = torch.full((len(tokens),), time, device=noise.device)
-            clean = self.denoise(tokens, times, brain_tokens)
-            if guidance != 1:
-                plain = self.denoise(tokens, times, self.null_brain.expand_as(brain_tokens))
-                clean = plain + guidance * (clean - plain)
-            direction = (tokens - kept[time].sqrt() * clean) / (1 - kept[time]).sqrt()
-            tokens = kept[following].sqrt() * clean + (1 - kept[following]).sqrt() * direction
+
+        def denoise(noisy: Tensor, times: Tensor) -> Tensor:
+            clean = self.denoise(noisy, times, brain_tokens)
+            if guidance == 1:
+                return clean
+            plain = self.denoise(noisy, times, self.null_brain.expand_as(brain_tokens))
+            return plain + guidance * (clean - plain)
+
+        kept = _schedule(self.config.train_times).alphas_cumprod
+        tokens = sample_tokens(
+            denoise,
+            NoiseSchedule(kept.double().numpy()),
+            brain_tokens,
+            sampler=sampler,
+            steps=steps,
+            noises=noises,
+            generator=generator,
+        )
         return tokens * self.token_std + self.token_mean
 
 
@@ -127,6 +133,5 @@ def _schedule(train_times: int) -> DDIMScheduler:
         beta_schedule="squaredcos_cap_v2",
         prediction_type="sample",
         clip_sample=False,
-        timestep_spacing="trailing",
         set_alpha_to_one=True,
     )

@@ -12,10 +12,13 @@ class SubjectRidge(nn.Module):
     Its weights are decayed, which makes it a ridge regression trained with the rest.
     """
 
-    def __init__(self, num_voxels_of: Mapping[int, int], width: int) -> None:
+    def __init__(self, num_voxels_of: Mapping[int, int], width: int, *, bias: bool = True) -> None:
         super().__init__()
         self.layers = nn.ModuleDict(
-            {str(subject): nn.Linear(voxels, width) for subject, voxels in num_voxels_of.items()}
+            {
+                str(subject): nn.Linear(voxels, width, bias=bias)
+                for subject, voxels in num_voxels_of.items()
+            }
         )
 
     def forward(

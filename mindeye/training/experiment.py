@@ -5,6 +5,10 @@ from pathlib import Path
 
 from mindeye.models.decoder import DecoderConfig
 
+# Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
+COUNTS = ("width", "depth", "num_heads", "head_width", "train_times", "base_channels", "base_side")
+SHARES = ("input_dropout", "block_dropout", "drop_condition", "drop_image", "dropout")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
@@ -85,30 +89,15 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        backbone, prior, low_level = (
-            self.decoder.backbone,
-            self.decoder.prior,
-            self.decoder.low_level,
-        )
-        counts = {
-            "backbone.width": backbone.width,
-            "contrastive_width": self.decoder.contrastive_width,
-            "prior.depth": prior.depth,
-            "prior.head_width": prior.head_width,
-            "prior.train_times": prior.train_times,
-        }
-        shares = {
-            "backbone.input_dropout": backbone.input_dropout,
-            "backbone.block_dropout": backbone.block_dropout,
-            "prior.drop_condition": prior.drop_condition,
-        }
-        if low_level:
-            counts["low_level.base_channels"] = low_level.base_channels
-            counts["low_level.base_side"] = low_level.base_side
-            shares["low_level.dropout"] = low_level.dropout
+        counts, shares = {"contrastive_width": self.decoder.contrastive_width}, {}
+        for part in ("backbone", "prior", "low_level"):
+            config = getattr(self.decoder, part)
+            known = {} if config is None else vars(config)
+            counts |= {f"{part}.{one}": known[one] for one in COUNTS if one in known}
+            shares |= {f"{part}.{one}": known[one] for one in SHARES if one in known}
         for key, value in counts.items():
             _require(value >= 1, f"decoder.{key}", value, "1 or more")
-        blocks = backbone.num_blocks
+        blocks = self.decoder.backbone.num_blocks
         _require(blocks >= 0, "decoder.backbone.num_blocks", blocks, "0 or more")
         for key, value in shares.items():
             _require_share(f"decoder.{key}", value)

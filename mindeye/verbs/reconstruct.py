@@ -119,7 +119,10 @@ def prior_sampler(run: OpenRun, config: ReconstructionConfig) -> SampleTokens:
 
     def sample(brain_tokens: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         return run.decoder.prior.sample(
-            brain_tokens, noise, config.prior_steps, config.prior_guidance
+            brain_tokens,
+            noises=[noise],
+            steps=config.prior_steps,
+            guidance=config.prior_guidance,
         )
 
     return sample

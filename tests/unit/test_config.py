@@ -10,6 +10,11 @@ from mindeye.config import (
     to_mapping,
     with_command_line,
 )
+from mindeye.models.decoder import DecoderConfig
+from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
+from mindeye.models.mixer_backbone import MixerBackboneConfig
+from mindeye.models.prior import PriorConfig
+from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.training.experiment import ExperimentConfig
 
 
@@ -60,6 +65,41 @@ def test_the_houses_own_example_of_an_unknown_key_holds():
     values = {"data": ["x"], "decoder": {"backbone": {"num_block": 3}}}
     with pytest.raises(LookupError, match=r"Did you mean `decoder\.backbone\.num_blocks`\?"):
         from_mapping(ExperimentConfig, values, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"prior": PublishedPriorConfig()},
+        {"prior": PublishedPriorConfig(scale=1.0, num_padding=3)},
+        {"prior": PriorConfig(depth=2), "backbone": MixerBackboneConfig(width=8)},
+        {"low_level": PublishedLowLevelConfig(path=LowLevelPathConfig(width=8))},
+        {"low_level": PublishedLowLevelConfig(base_side=7, block_channels=(32, 64))},
+    ],
+)
+def test_a_part_of_one_kind_or_another_comes_back_as_its_kind(tmp_path, part):
+    config = DecoderConfig(**part)
+    dump_yaml(config, tmp_path / "decoder.yaml")
+    assert load_yaml(DecoderConfig, tmp_path / "decoder.yaml") == config
+    changed = with_command_line(config, ["--contrastive-width", "7"], "x")
+    assert changed == replace(config, contrastive_width=7)
+
+
+def test_keys_tell_the_kind_and_the_first_kind_where_they_do_not():
+    shared, own = ({"prior": keys} for keys in ({"depth": 2}, {"depth": 2, "num_heads": 3}))
+    assert from_mapping(DecoderConfig, shared, "here").prior == PriorConfig(depth=2)
+    own = from_mapping(DecoderConfig, own, "here").prior
+    assert own == PublishedPriorConfig(depth=2, num_heads=3)
+    with pytest.raises(LookupError, match=r"Did you mean `prior\.drop_image`\?"):
+        from_mapping(DecoderConfig, {"prior": {"num_heads": 3, "drop_imag": 1}}, "here")
+
+
+def test_the_command_line_reaches_into_a_part_of_either_kind():
+    config = DecoderConfig(prior=PublishedPriorConfig())
+    changed = with_command_line(config, ["--prior.num-heads", "3"], "x")
+    assert changed.prior == PublishedPriorConfig(num_heads=3)
+    changed = with_command_line(DecoderConfig(), ["--prior.depth", "3"], "x")
+    assert changed.prior == PriorConfig(depth=3)
 
 
 def test_a_wrong_type_names_key_and_value():

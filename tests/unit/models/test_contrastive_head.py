@@ -28,5 +28,5 @@ def test_every_token_goes_through_the_same_layers():
     head = ContrastiveHead(token_width=8, hidden_width=6)
     order = torch.tensor([3, 1, 4, 0, 2])
     plain, moved = head(tokens()), head(tokens()[:, order])
-    torch.testing.assert_close(moved.unflatten(1, (5, 8)), plain.unflatten(1, (5, 8))[:, order])
-    torch.testing.assert_close(plain.norm(dim=1), torch.ones(4))
+    assert plain.shape == tokens().shape
+    torch.testing.assert_close(moved, plain[:, order])

@@ -1,6 +1,9 @@
+import hashlib
+
 import pytest
 import torch
 
+from mindeye.config import to_mapping
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.low_level import LowLevelConfig
@@ -22,9 +25,40 @@ def make(low_level: LowLevelConfig | None = LowLevelConfig(base_channels=8)) -> 
 def test_outputs_have_the_shapes_of_the_targets():
     output = make()(torch.randn(3, 7), 1)
     assert output.brain_tokens.shape == (3, 5, 16)
+    assert output.retrieval_tokens.shape == (3, 5, 16)
     assert output.embeddings.shape == (3, 80)
+    assert output.low_level_maps is None
     assert output.latents.shape == (3, 4, 8, 8)
     torch.testing.assert_close(output.embeddings.norm(dim=1), torch.ones(3))
+
+
+def test_the_default_decoder_starts_and_answers_as_it_always_did():
+    """Published networks live beside it; what was trained before must load and resume."""
+    decoder = make()
+    names = "\n".join(decoder.state_dict())
+    assert hashlib.sha256(names.encode()).hexdigest()[:16] == "3e6999db5849bf39"
+    sizes = {name: part.double().abs().sum().item() for name, part in decoder.state_dict().items()}
+    assert sum(sizes.values()) == pytest.approx(1390.020772, rel=1e-6)
+    # The last to be drawn depends on all before.
+    assert sizes["low_level.upsampler.1.weight"] == pytest.approx(17.1159225, rel=1e-6)
+    output = decoder(torch.linspace(-1, 1, 21).view(3, 7), 1)
+    assert output.embeddings[0].abs().sum().item() == pytest.approx(7.0248480, rel=1e-4)
+    assert output.latents.square().mean().item() == pytest.approx(0.0742217, rel=1e-4)
+
+
+def test_the_default_configuration_is_written_as_it_always_was():
+    """A run resumes only if the configuration that it was begun with is the same."""
+    assert to_mapping(DecoderConfig()) == {
+        "backbone": {
+            "width": 4096,
+            "num_blocks": 4,
+            "input_dropout": 0.5,
+            "block_dropout": 0.15,
+        },
+        "contrastive_width": 2048,
+        "prior": {"depth": 6, "head_width": 64, "train_times": 100, "drop_condition": 0.2},
+        "low_level": {"base_channels": 64, "base_side": 4, "dropout": 0.3},
+    }
 
 
 def test_a_decoder_without_low_level_head_gives_no_latents():

@@ -29,7 +29,9 @@ def test_sampling_an_oracle_ends_at_the_tokens_that_it_knows(prior, monkeypatch,
     prior.fit(torch.randn(40, 5, 16, generator=seeded(4)) * 3 + 7)
     seen = (known - prior.token_mean) / prior.token_std
     monkeypatch.setattr(prior, "denoise", lambda noisy, times, brain: seen)
-    torch.testing.assert_close(prior.sample(brain_tokens(), noise(), num_steps), known)
+    torch.testing.assert_close(
+        prior.sample(brain_tokens(), noises=[noise()], steps=num_steps), known
+    )
 
 
 def test_sampling_asks_the_network_as_often_as_told_from_the_highest_time_down(prior, monkeypatch):
@@ -40,20 +42,20 @@ def test_sampling_asks_the_network_as_often_as_told_from_the_highest_time_down(p
         return noisy
 
     monkeypatch.setattr(prior, "denoise", denoise)
-    prior.sample(brain_tokens(), noise(), 4)
+    prior.sample(brain_tokens(), noises=[noise()], steps=4)
     assert seen == [[19] * 3, [14] * 3, [9] * 3, [4] * 3]
 
 
 def test_a_sample_depends_on_its_own_noise_and_tokens_alone(prior):
-    together = prior.sample(brain_tokens(), noise(), 4)
+    together = prior.sample(brain_tokens(), noises=[noise()], steps=4)
     alone = torch.cat(
         [
-            prior.sample(brain_tokens()[i : i + 1], noise()[i : i + 1], 4)
+            prior.sample(brain_tokens()[i : i + 1], noises=[noise()[i : i + 1]], steps=4)
             for i in range(len(together))
         ]
     )
     torch.testing.assert_close(together, alone)
-    assert not torch.allclose(together, prior.sample(brain_tokens(), -noise(), 4))
+    assert not torch.allclose(together, prior.sample(brain_tokens(), noises=[-noise()], steps=4))
 
 
 def test_the_prediction_stands_at_the_places_of_the_image_tokens(prior):

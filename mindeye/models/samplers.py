@@ -1,0 +1,194 @@
+"""Samplers: from noise to clean tokens with a network that predicts them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from torch import Tensor
+
+from mindeye.models.noise_schedule import NoiseSchedule
+
+# (noisy tokens, times) -> clean tokens, all at the scale that the network sees.
+Denoise = Callable[[Tensor, Tensor], Tensor]
+Algorithm = Callable[[Denoise, NoiseSchedule, Iterator[Tensor], int], Tensor]
+
+
+def sample_tokens(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    like: Tensor,
+    *,
+    sampler: str,
+    steps: int,
+    noises: Iterable[Tensor] | None,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Tokens of the shape of `like`, at the scale that the network sees.
+
+    Args:
+        sampler: a key of `SAMPLERS`.
+        noises: the starting noise, then one for each step that draws any; one left over is fine,
+            because published loops also draw for the last step and multiply by zero.
+        generator: draws the noises where none are given; that of image i does not depend on the
+            images beside it.
+
+    Raises:
+        LookupError: unknown sampler.
+        ValueError: the steps do not fit the schedule, or the noises do not fit the steps.
+    """
+    if sampler not in SAMPLERS:
+        raise LookupError(f"Unknown sampler `{sampler}`. Choose one of {', '.join(SAMPLERS)}.")
+    if not 1 <= steps <= schedule.num_times:
+        raise ValueError(
+            f"{steps} sampling steps of a schedule with {schedule.num_times} times. "
+            f"Choose from 1 to {schedule.num_times}."
+        )
+    if (noises is None) == (generator is None):
+        raise ValueError(
+            "Sampling got both or neither of `noises` and `generator`. "
+            "Pass one: what is drawn is the caller's."
+        )
+    source = _drawn(like, generator) if noises is None else _given(like, noises)
+    tokens = SAMPLERS[sampler](denoise, schedule, source, steps)
+    if noises is not None and len(left := list(source)) > 1:
+        raise ValueError(
+            f"`{sampler}` in {steps} steps leaves {len(left)} of the given noises over. "
+            "Were they drawn for another number of steps?"
+        )
+    return tokens
+
+
+def _given(like: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
+    for number, noise in enumerate(noises):
+        if noise.shape != like.shape:
+            raise ValueError(
+                f"Noise {number} has shape {tuple(noise.shape)}, but the tokens have "
+                f"{tuple(like.shape)}. Give one noise of that shape for each step."
+            )
+        yield noise.to(like)
+
+
+def _drawn(like: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    device = generator.device
+    seeds = torch.randint(2**62, (len(like),), generator=generator, device=device).tolist()
+    own = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+    while True:
+        rows = [torch.randn(like.shape[1:], generator=one, device=device) for one in own]
+        yield torch.stack(rows).to(like)
+
+
+def _next(noises: Iterator[Tensor]) -> Tensor:
+    noise = next(noises, None)
+    if noise is None:
+        raise ValueError(
+            "The given noises end before the sampler does. "
+            "Give the starting noise and one for each step, or a generator."
+        )
+    return noise
+
+
+def _predict(denoise: Denoise, tokens: Tensor, time: int) -> Tensor:
+    return denoise(tokens, torch.full((len(tokens),), time, device=tokens.device))
+
+
+def ddim(denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int) -> Tensor:
+    """Deterministic DDIM (arXiv:2010.02502) at trailing times (arXiv:2305.08891).
+
+    Differs from diffusers' scheduler in that the last step always ends without noise, also where
+    `steps` does not divide the number of times.
+    """
+    tokens = _next(noises)
+    # Signal variance at each time; whole at "time" -1, the end.
+    kept = torch.tensor([*schedule.alphas_cumprod, 1.0], dtype=torch.float32, device=tokens.device)
+    for time, following in pairwise([*_trailing_times(schedule.num_times, steps), -1]):
+        clean = _predict(denoise, tokens, time)
+        direction = (tokens - kept[time].sqrt() * clean) / (1 - kept[time]).sqrt()
+        tokens = kept[following].sqrt() * clean + (1 - kept[following]).sqrt() * direction
+    return tokens
+
+
+def _trailing_times(num_times: int, steps: int) -> list[int]:
+    return (np.round(np.arange(num_times, 0, -num_times / steps)).astype(int) - 1).tolist()
+
+
+def ddpm(denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int) -> Tensor:
+    """Ancestral sampling at every time (arXiv:2006.11239); MindEye1's, in 100 steps."""
+    if steps != schedule.num_times:
+        raise ValueError(
+            f"`ddpm` visits every time, here {schedule.num_times}, but {steps} steps were asked "
+            f"for. Pass steps={schedule.num_times}, or another sampler."
+        )
+    tokens = _next(noises)
+    for time in reversed(range(steps)):
+        clean = _predict(denoise, tokens, time)
+        of_clean, of_noisy = (
+            schedule.posterior_mean_coef1[time],
+            schedule.posterior_mean_coef2[time],
+        )
+        tokens = float(of_clean) * clean + float(of_noisy) * tokens
+        if time:
+            tokens = tokens + float(schedule.posterior_variance[time]) ** 0.5 * _next(noises)
+    return tokens
+
+
+def mindeye2_ddim(
+    denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int
+) -> Tensor:
+    """Stochastic DDIM (eta 1) as MindEye2 runs it: `steps` of 20 ask the network 19 times.
+
+    Of 100 times it visits 94, 89, ..., 4, and starts from pure noise although 94 is not the last
+    one. Signal shares are those one time earlier, while the noise is read off at the time itself.
+
+    Source: DALLE2-pytorch's `p_sample_loop_ddim`, quirks kept.
+    """
+    times = torch.linspace(-1, schedule.num_times, steps + 1)[:-1].int().tolist()[::-1]
+    if len(times) < 2:
+        raise ValueError("`mindeye2-ddim` in 1 step never asks the network. Pass 2 or more steps.")
+    tokens = _next(noises)
+    for time, following in pairwise(times):
+        clean = _predict(denoise, tokens, time)
+        if following < 0:
+            return clean
+        here = float(schedule.alphas_cumprod[time])
+        noise = (tokens - here**0.5 * clean) / (1 - here) ** 0.5
+        now, then = (float(schedule.alphas_cumprod_prev[at]) for at in (time, following))
+        drawn = ((1 - now / then) * (1 - then) / (1 - now)) ** 0.5
+        tokens = then**0.5 * clean + (1 - then - drawn**2) ** 0.5 * noise
+        if following:
+            tokens = tokens + drawn * _next(noises)
+    raise AssertionError("the last time is -1")
+
+
+def _multistep(scheduler: type, **options: object) -> Algorithm:
+    """A few-step solver of diffusers: second order, ends without noise."""
+
+    def run(
+        denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int
+    ) -> Tensor:
+        solver = scheduler(
+            num_train_timesteps=schedule.num_times,
+            trained_betas=schedule.betas.astype(np.float32),
+            prediction_type="sample",
+            timestep_spacing="trailing",
+            final_sigmas_type="zero",
+            **options,
+        )
+        tokens = _next(noises)
+        solver.set_timesteps(steps, device=tokens.device)
+        for time in solver.timesteps:
+            clean = _predict(denoise, tokens, int(time))
+            tokens = solver.step(clean, time, tokens).prev_sample
+        return tokens
+
+    return run
+
+
+SAMPLERS: dict[str, Algorithm] = {
+    "ddim": ddim,
+    "ddpm": ddpm,
+    "mindeye2-ddim": mindeye2_ddim,
+    "dpmsolver++": _multistep(DPMSolverMultistepScheduler, algorithm_type="dpmsolver++"),
+    "unipc": _multistep(UniPCMultistepScheduler),
+}

@@ -1,0 +1,139 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from mindeye.models.noise_schedule import NoiseSchedule
+from mindeye.models.samplers import SAMPLERS, sample_tokens
+
+SCHEDULE = NoiseSchedule.cosine(100)
+SHAPE = (3, 4, 5)
+STEPS_OF = {name: 100 if name == "ddpm" else 20 for name in SAMPLERS}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def shrunk(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """The best denoiser for tokens of variance 4: each image by itself."""
+    kept = torch.from_numpy(SCHEDULE.alphas_cumprod).float()[times].view(-1, 1, 1)
+    return noisy * 4 * kept.sqrt() / (4 * kept + 1 - kept)
+
+
+def run(sampler: str, denoise: Callable = shrunk, shape=SHAPE, steps=None, **source):
+    return sample_tokens(
+        denoise,
+        SCHEDULE,
+        torch.zeros(shape),
+        sampler=sampler,
+        steps=steps or STEPS_OF[sampler],
+        noises=source.get("noises"),
+        generator=source.get("generator"),
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_oracle_is_believed_in_the_end(sampler):
+    known = torch.randn(SHAPE, generator=seeded(3))
+    tokens = run(sampler, lambda noisy, times: known, generator=seeded())
+    torch.testing.assert_close(tokens, known, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samples_have_the_variance_of_the_tokens(sampler):
+    tokens = run(sampler, shape=(50, 20, 20), generator=seeded())
+    assert tokens.std().item() == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_noise_follows_from_the_generator_and_not_from_the_images_beside(sampler):
+    together = run(sampler, generator=seeded(1))
+    torch.testing.assert_close(run(sampler, generator=seeded(1)), together, rtol=0, atol=0)
+    assert not torch.allclose(run(sampler, generator=seeded(2)), together)
+    generator = seeded(1)
+    parts = [run(sampler, shape=(count, 4, 5), generator=generator) for count in (1, 2)]
+    torch.testing.assert_close(torch.cat(parts), together)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "times"),
+    [
+        ("ddim", list(range(99, 0, -5))),
+        ("ddpm", list(range(99, -1, -1))),
+        (
+            "mindeye2-ddim",
+            [94, 89, 84, 79, 74, 69, 64, 59, 54, 49, 44, 39, 34, 29, 24, 19, 14, 9, 4],
+        ),
+        ("dpmsolver++", list(range(99, 0, -5))),
+        ("unipc", list(range(99, 0, -5))),
+    ],
+)
+def test_the_network_is_asked_at_these_times(sampler, times):
+    seen = []
+
+    def denoise(noisy, at):
+        seen.append(at.tolist())
+        return noisy
+
+    run(sampler, denoise, generator=seeded())
+    assert seen == [[time] * 3 for time in times]
+
+
+@pytest.mark.parametrize(("sampler", "needed"), [("ddpm", 100), ("mindeye2-ddim", 19), ("ddim", 1)])
+def test_given_noises_must_be_as_many_as_are_drawn_or_one_more(sampler, needed):
+    noises = torch.randn(needed + 2, *SHAPE, generator=seeded())
+    exact = run(sampler, noises=noises[:needed])
+    torch.testing.assert_close(run(sampler, noises=list(noises[:-1])), exact, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="The given noises end before the sampler does"):
+        run(sampler, noises=noises[: needed - 1])
+    with pytest.raises(ValueError, match=r"leaves 2 of the given noises over"):
+        run(sampler, noises=noises)
+
+
+def test_ddim_is_that_of_diffusers_where_the_steps_divide_the_times():
+    start = torch.randn(SHAPE, generator=seeded())
+    theirs = DDIMScheduler(
+        num_train_timesteps=100,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="trailing",
+    )
+    theirs.set_timesteps(20)
+    tokens = start
+    for time in theirs.timesteps:
+        clean = shrunk(tokens, time.expand(3))
+        tokens = theirs.step(clean, time, tokens).prev_sample
+    torch.testing.assert_close(run("ddim", noises=[start]), tokens, rtol=1e-4, atol=1e-4)
+
+
+def test_few_step_solvers_come_closer_to_the_limit_than_ddim():
+    noises = [torch.randn(30, 4, 5, generator=seeded())]
+    limit = run("ddim", shape=(30, 4, 5), steps=100, noises=noises)
+    errors = {
+        name: (run(name, shape=(30, 4, 5), steps=8, noises=noises) - limit).square().mean().item()
+        for name in ("ddim", "dpmsolver++", "unipc")
+    }
+    assert max(errors["dpmsolver++"], errors["unipc"]) < errors["ddim"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "source", "message"),
+    [
+        ("ddpm", 20, {"generator": seeded()}, r"`ddpm` visits every time, here 100, but 20 steps"),
+        ("ddim", 101, {"generator": seeded()}, r"101 sampling steps of a schedule with 100 times"),
+        ("mindeye2-ddim", 1, {"generator": seeded()}, "never asks the network"),
+        ("ddim", 20, {}, "both or neither of `noises` and `generator`"),
+        ("ddim", 20, {"noises": [torch.zeros(2, 4, 5)]}, r"Noise 0 has shape \(2, 4, 5\), but"),
+    ],
+)
+def test_what_does_not_fit_is_refused(sampler, steps, source, message):
+    with pytest.raises(ValueError, match=message):
+        run(sampler, steps=steps, **source)
+
+
+def test_an_unknown_sampler_is_refused_with_those_that_are_known():
+    with pytest.raises(LookupError, match=r"Unknown sampler `euler`\. Choose one of ddim, ddpm,"):
+        run("euler", steps=3, generator=seeded())
