@@ -56,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.retrieve_options, _retrieve),
         (verb_options.evaluate_options, _evaluate),
         (verb_options.report_options, _report),
+        (verb_options.convert_options, _convert),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser
@@ -239,6 +240,31 @@ def _report(options: argparse.Namespace) -> None:
     content = report_run(parts, out)
     print(f"report: {out}")
     _print_banner(content.simulated)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from mindeye.verbs.convert import convert_checkpoint, export_run
+
+    if len(options.what) != (1 if options.to else 2):
+        raise ValueError("Give FAMILY and FILE, or --to FAMILY and RUN. See its --help.")
+    *family, path = options.what
+    if options.to:
+        for written in export_run(Path(path), options.to, options.out):
+            print(f"checkpoint: {written}")
+        return
+    if not (options.subjects and options.out):
+        raise ValueError("Give --subjects of the checkpoint's ridge layers and --out RUN.")
+    stages = Stages()
+    run = convert_checkpoint(
+        *family,
+        Path(path),
+        subjects=options.subjects,
+        out=options.out,
+        low_level=options.low_level,
+        progress=stages,
+    )
+    stages.close()
+    print(f"run: {run.path}")
 
 
 def _print_scores(result, path: Path) -> None:

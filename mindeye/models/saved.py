@@ -51,9 +51,11 @@ def load_decoder(folder: Path, device: torch.device | str = "cpu") -> Decoder:
     """
     run = RunFolder(path=folder)
     weights = run.weights()
-    decoder = new_decoder(folder)
+    # Shapes without values: no random start, and no second copy of the weights in memory.
+    with torch.device("meta"):
+        decoder = new_decoder(folder)
     try:
-        decoder.load_state_dict(weights)
+        decoder.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise ValueError(
             f"{run.weights_path} does not fit {ARCHITECTURE_FILE} beside it "

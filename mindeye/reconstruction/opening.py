@@ -53,12 +53,17 @@ def open_run(
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
         LookupError: a subject that the run was not trained on.
-        ValueError: the voxels differ from those of the training.
+        ValueError: the voxels differ from those of the training, or the run was converted.
     """
     folder = RunFolder(path=path)
     folder.require_finished()
     provenance = folder.provenance()
     trained = {one["subject"]: index for index, one in enumerate(provenance["data"])}
+    if not trained:
+        raise ValueError(
+            f"{path} was converted from a published checkpoint and has no prepared scans. "
+            "Decode with it from Python: `mindeye.models.saved.load_decoder`."
+        )
     subject = subject if subject is not None else next(iter(trained))
     if subject not in trained:
         raise LookupError(

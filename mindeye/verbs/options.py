@@ -129,6 +129,20 @@ def evaluate_options(verbs) -> argparse.ArgumentParser:
     return verb
 
 
+def convert_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye convert`."""
+    about = "a published MindEye1 or MindEye2 checkpoint to a run, or with --to back"
+    example = "mindeye convert mindeye2 last.pth --subjects 1 --out runs/published"
+    verb = _add_verb(verbs, "convert", about, example)
+    what = "`mindeye1` or `mindeye2` and the checkpoint; with --to: a run"
+    verb.add_argument("what", nargs="+", metavar="FAMILY FILE | RUN", help=what)
+    verb.add_argument("--low-level", type=Path, help="MindEye1's second checkpoint")
+    verb.add_argument("--subjects", type=int, nargs="+", help="in the order of the ridge layers")
+    verb.add_argument("--out", type=Path, help="the run folder; with --to: the file")
+    verb.add_argument("--to", choices=["mindeye1", "mindeye2"], help="write RUN in this form")
+    return verb
+
+
 def report_options(verbs) -> argparse.ArgumentParser:
     """`mindeye report`."""
     about = "one self-contained page of a run: pictures, curves, tables, provenance"

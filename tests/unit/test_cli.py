@@ -20,6 +20,7 @@ FUNCTION_OF = {
     "retrieve": "mindeye.verbs.retrieve.retrieve_run",
     "evaluate": "mindeye.verbs.evaluate.evaluate_folder",
     "report": "mindeye.verbs.report.report_run",
+    "convert": "mindeye.verbs.convert.convert_checkpoint",
 }
 
 
@@ -55,6 +56,7 @@ def arguments_of(tmp_path, config_path):
         "retrieve": ["retrieve", run],
         "evaluate": ["evaluate", out],
         "report": ["report", run],
+        "convert": ["convert", "mindeye2", run, "--subjects", "1", "--out", out],
     }
 
 

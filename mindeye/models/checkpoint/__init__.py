@@ -1,0 +1,1 @@
+"""Checkpoints that others saved, read without running any code that they may hold."""

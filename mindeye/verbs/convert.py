@@ -1,0 +1,248 @@
+"""`mindeye convert`: a published checkpoint -> a run folder, and back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mindeye import nsd_layout
+from mindeye.data.bundle import VoxelBundle
+from mindeye.files import (
+    atomic_folder,
+    atomic_path,
+    holds_something,
+    require_free_space,
+    sha256_of,
+    unwritten,
+)
+from mindeye.models.checkpoint.file import open_checkpoint
+from mindeye.models.checkpoint.weights import Checkpoint
+from mindeye.models.decoder import Decoder
+from mindeye.models.published import (
+    decoder_from_mindeye1,
+    decoder_from_mindeye2,
+    to_mindeye1,
+    to_mindeye2,
+)
+from mindeye.models.saved import load_decoder, save_architecture
+from mindeye.run import RunFolder
+
+FAMILIES = ("mindeye1", "mindeye2")
+MASK_UNKNOWN = (
+    "The checkpoint tells how many voxels it takes, not which. {what} "
+    "Order, statistics and z-scoring are not in the file either."
+)
+LIKE_NSDGENERAL = (
+    "There are as many as NSD's nsdgeneral has for this subject, so they are probably its voxels "
+    "in C order of the (x, y, z) mask."
+)
+# What a MindEye1 checkpoint holds; all other keys of ours are its low-level checkpoint's.
+MINDEYE1_PARTS = ("voxel2clip.", "net.", "noise_scheduler.")
+NO_LATENTS = (4, 64, 64)
+"""Shape of the latents of a decoder that makes none: unused."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionConfig:
+    """What a converted run holds in the place of a training's configuration."""
+
+    family: str
+    subjects: tuple[int, ...]
+    file: str
+    low_level: str | None
+
+
+def convert_checkpoint(
+    family: str,
+    file: Path,
+    *,
+    subjects: Sequence[int],
+    out: Path,
+    low_level: Path | None = None,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Writes the run folder of a published checkpoint, whole or not at all.
+
+    Args:
+        subjects: whose ridge layers the checkpoint has, in its order.
+        low_level: MindEye1's second checkpoint, which gives the blurry reconstruction.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        LookupError: an unknown family or subject; keys that are missing or unknown.
+        ValueError: a damaged or poisoned file, another family, misshapen weights, the voxels of
+            another subject, or `out` is taken.
+    """
+    report = progress or (lambda stage, done, total: None)
+    _require_usable(family, subjects, low_level, out)
+    opened = [open_checkpoint(path) for path in (file, low_level) if path]
+    decoder = _decoder(family, opened, subjects)
+    require_free_space(out, sum(one.weights.num_bytes for one in opened), "The converted run")
+    provenance = _provenance(family, opened, decoder, report)
+    config = ConversionConfig(
+        family=family,
+        subjects=tuple(subjects),
+        file=file.name,
+        low_level=low_level.name if low_level else None,
+    )
+    report("write", 0, 1)
+    with atomic_folder(out) as temporary:
+        run = RunFolder(path=temporary)
+        run.begin(config, provenance)
+        save_architecture(temporary, decoder.config, **shapes_of(decoder))
+        for subject, num_voxels in shapes_of(decoder)["num_voxels_of"].items():
+            bundle_of_unknown_voxels(subject, num_voxels).save(
+                temporary / "bundle" / nsd_layout.subject_name(subject)
+            )
+        run.finish(decoder.state_dict())
+    report("write", 1, 1)
+    return RunFolder(path=out)
+
+
+def export_run(run: Path, family: str, out: Path | None = None) -> tuple[Path, ...]:
+    """Writes a run's weights under the published keys, as `torch.save` files.
+
+    Args:
+        out: default: RUN/mindeye1.pth or RUN/mindeye2.pth.
+
+    Returns:
+        The files; MindEye1's low-level weights have one of their own.
+
+    Raises:
+        LookupError: an unknown family.
+        ValueError: a run that this family cannot hold.
+        FileNotFoundError: no run, or an unfinished one.
+    """
+    _require_family(family)
+    decoder = load_decoder(run)
+    state = to_mindeye1(decoder) if family == "mindeye1" else to_mindeye2(decoder)
+    path = out or run / f"{family}.pth"
+    content_of = {path: state}
+    if family == "mindeye1" and decoder.low_level:
+        content_of[path] = _part(state, is_high_level=True)
+        beside = path.with_name(f"{path.stem}_low_level{path.suffix}")
+        content_of[beside] = _part(state, is_high_level=False)
+    taken = [one for one in content_of if one.exists()]
+    if taken:
+        raise ValueError(f"{taken[0]} is there already. Move it, or give another --out.")
+    epoch = RunFolder(path=run).provenance().get("converted", {}).get("epoch")
+    for one, weights in content_of.items():
+        _save(one, {"epoch": epoch, "model_state_dict": weights})
+    return tuple(content_of)
+
+
+def shapes_of(decoder: Decoder) -> dict:
+    """What `Decoder` was built with, besides its configuration."""
+    head, low_level = decoder.token_head, decoder.low_level
+    latent_shape = NO_LATENTS
+    if low_level:
+        side = decoder.config.low_level.latent_side
+        latent_shape = (low_level.upsampler.conv_out.out_channels, side, side)
+    return {
+        "num_voxels_of": {
+            int(subject): layer.in_features for subject, layer in decoder.ridge.layers.items()
+        },
+        "token_shape": (head.num_tokens, head.linear.out_features // head.num_tokens),
+        "latent_shape": latent_shape,
+    }
+
+
+def bundle_of_unknown_voxels(subject: int, num_voxels: int) -> VoxelBundle:
+    """A bundle that says how many voxels there are, and plainly that no more is known."""
+    is_nsdgeneral = num_voxels == nsd_layout.NSDGENERAL_VOXELS[subject]
+    unknown = np.full(num_voxels, np.nan, dtype=np.float32)
+    return VoxelBundle(
+        subject=subject,
+        space=nsd_layout.SPACE,
+        roi="nsdgeneral" if is_nsdgeneral else "unknown",
+        beta_version="unknown",
+        zscore="unknown",
+        sessions=(),
+        shape=None,
+        affine=None,
+        coordinates=None,
+        mean=np.zeros((0, num_voxels), dtype=np.float32),
+        std=np.zeros((0, num_voxels), dtype=np.float32),
+        mean_map=unknown,
+        ncsnr=unknown,
+        label_of_voxel={},
+        label_names={},
+        provenance={"mask": _about_voxels(subject, num_voxels)},
+    )
+
+
+def _about_voxels(subject: int, num_voxels: int) -> str:
+    expected = nsd_layout.NSDGENERAL_VOXELS[subject]
+    other = f"NSD's nsdgeneral has {expected} for this subject, so it is another ROI."
+    return MASK_UNKNOWN.format(what=LIKE_NSDGENERAL if num_voxels == expected else other)
+
+
+def _require_usable(
+    family: str, subjects: Sequence[int], low_level: Path | None, out: Path
+) -> None:
+    _require_family(family)
+    for subject in subjects:
+        nsd_layout.subject_name(subject)
+    if len(set(subjects)) != len(subjects) or (family == "mindeye1" and len(subjects) != 1):
+        raise ValueError(
+            f"Subjects {list(subjects)} cannot be those of a {family} checkpoint. Name each once, "
+            "in the order of its ridge layers; MindEye1 has one."
+        )
+    if low_level and family != "mindeye1":
+        raise ValueError(
+            "A MindEye2 checkpoint holds its low-level head itself. Leave --low-level out."
+        )
+    if holds_something(out):
+        raise ValueError(f"{out} is not empty. Choose another folder for the converted run.")
+
+
+def _require_family(family: str) -> None:
+    if family not in FAMILIES:
+        raise LookupError(f"Unknown family `{family}`. There are {' and '.join(FAMILIES)}.")
+
+
+def _decoder(family: str, opened: list[Checkpoint], subjects: Sequence[int]) -> Decoder:
+    weights = [one.weights for one in opened]
+    if family == "mindeye1":
+        return decoder_from_mindeye1(*weights, subject=subjects[0])
+    return decoder_from_mindeye2(*weights, subjects=tuple(subjects))
+
+
+def _provenance(family: str, opened: list[Checkpoint], decoder: Decoder, report: Progress) -> dict:
+    files = [path for one in opened for path in one.files]
+    about = []
+    for done, path in enumerate(files):
+        report("checksum", done, len(files))
+        size = path.stat().st_size
+        about.append({"name": path.name, "num_bytes": size, "sha256": sha256_of(path)})
+    report("checksum", len(files), len(files))
+    num_voxels_of = shapes_of(decoder)["num_voxels_of"]
+    converted = {
+        "family": family,
+        "files": about,
+        "epoch": opened[0].epoch,
+        "subjects": list(num_voxels_of),
+        "num_voxels_of": {str(subject): count for subject, count in num_voxels_of.items()},
+        "voxels": {str(one): _about_voxels(one, count) for one, count in num_voxels_of.items()},
+    }
+    return {"converted": converted, "data": [], "networks": None}
+
+
+def _part(state: Mapping[str, Tensor], *, is_high_level: bool) -> dict[str, Tensor]:
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if name.startswith(MINDEYE1_PARTS) == is_high_level
+    }
+
+
+def _save(path: Path, content: Mapping[str, object | Mapping[str, Tensor]]) -> None:
+    with atomic_path(path) as temporary:
+        try:
+            torch.save(dict(content), temporary)
+        except RuntimeError as error:  # torch's own writer hides the system's error
+            raise unwritten(path, error) from error
