@@ -78,12 +78,18 @@ def with_weights(empty: Callable[[], Decoder], weights: Mapping[str, Tensor]) ->
         weights: our name -> tensor; what this decoder has no place for is left.
     """
     decoder = on_meta(empty)
+    # A clone, where that suffices: that of a tensor in a file costs no memory.
     copies = {
-        name: weights[name].detach().to(value.dtype, copy=True).reshape(value.shape)
+        name: _own(weights[name], value.dtype).reshape(value.shape)
         for name, value in decoder.state_dict().items()
     }
     decoder.load_state_dict(copies, assign=True)
     return decoder.eval()
+
+
+def _own(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    tensor = tensor.detach()
+    return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def on_meta(empty: Callable[[], Network]) -> Network:
