@@ -153,19 +153,14 @@ def _print_training_plan(plan) -> None:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
+    from dataclasses import fields
+
     from mindeye.reconstruction.pipeline import ReconstructionConfig
     from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
     from mindeye.verbs.saved_results import read_manifest
 
-    config = ReconstructionConfig(
-        candidates=options.candidates,
-        steps=options.steps,
-        prior_steps=options.prior_steps,
-        prior_guidance=options.prior_guidance,
-        guidance=options.guidance,
-        strength=options.strength,
-        seed=options.seed,
-    )
+    settings = {field.name: getattr(options, field.name) for field in fields(ReconstructionConfig)}
+    config = ReconstructionConfig(**settings)
     chosen = {
         "subject": options.subject,
         "data": options.data,
@@ -190,7 +185,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
 
 def _print_reconstruction_plan(plan) -> None:
-    print(f"{plan.num_images:,} test images of subject {plan.subject}")
+    print(f"{plan.num_images:,} {plan.split} images of subject {plan.subject}")
     print(f"{plan.num_candidates:,} candidates for each: {plan.num_pictures:,} pictures to draw")
     print(
         f"about {plan.num_bytes / 1e6:.1f} MB of disk, pictures {plan.side} pixels wide. "

@@ -49,10 +49,6 @@ class DecoderOutput(NamedTuple):
         """The retrieval tokens of a trial as one unit vector."""
         return embedding_of(self.retrieval_tokens)
 
-    @property
-    def latents(self) -> Float[Tensor, "trials channels rows columns"] | None:
-        return self.low_level_latents
-
 
 class Decoder(nn.Module):
     """Betas of a known subject -> brain tokens, embeddings, latents; the prior is sampled apart."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mindeye.models.noise_schedule import NoiseSchedule
-from mindeye.models.samplers import sample_tokens
+from mindeye.models.samplers import guided, sample_tokens
 from mindeye.models.transformer import Transformer
 
 
@@ -106,17 +106,14 @@ class DiffusionPrior(nn.Module):
 
         `guidance` above 1 exaggerates what the brain adds (arXiv:2207.12598).
         """
-
-        def denoise(noisy: Tensor, times: Tensor) -> Tensor:
-            clean = self.denoise(noisy, times, brain_tokens)
-            if guidance == 1:
-                return clean
-            plain = self.denoise(noisy, times, self.null_brain.expand_as(brain_tokens))
-            return plain + guidance * (clean - plain)
-
+        null = self.null_brain.expand_as(brain_tokens)
         kept = _schedule(self.config.train_times).alphas_cumprod
         tokens = sample_tokens(
-            denoise,
+            guided(
+                lambda noisy, times: self.denoise(noisy, times, brain_tokens),
+                lambda noisy, times: self.denoise(noisy, times, null),
+                guidance,
+            ),
             NoiseSchedule(kept.double().numpy()),
             brain_tokens,
             sampler=sampler,
@@ -131,7 +128,4 @@ def _schedule(train_times: int) -> DDIMScheduler:
     return DDIMScheduler(
         num_train_timesteps=train_times,
         beta_schedule="squaredcos_cap_v2",
-        prediction_type="sample",
-        clip_sample=False,
-        set_alpha_to_one=True,
     )

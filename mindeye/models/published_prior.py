@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.prior_network import PriorTransformer
-from mindeye.models.samplers import sample_tokens
+from mindeye.models.samplers import guided, sample_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +161,12 @@ class PublishedPrior(nn.Module):
         MindEye1 samples with `ddpm` in 100 steps, MindEye2 with `mindeye2-ddim` in 20. `guidance`
         above 1 exaggerates what the condition adds (arXiv:2207.12598).
         """
-
-        def denoise(noisy: Tensor, times: Tensor) -> Tensor:
-            clean = self.denoise(noisy, times, brain_tokens)
-            if guidance == 1:
-                return clean
-            plain = self.denoise_without_condition(noisy, times)
-            return plain + guidance * (clean - plain)
-
         tokens = sample_tokens(
-            denoise,
+            guided(
+                lambda noisy, times: self.denoise(noisy, times, brain_tokens),
+                self.denoise_without_condition,
+                guidance,
+            ),
             self.schedule,
             brain_tokens,
             sampler=sampler,

@@ -60,6 +60,18 @@ def sample_tokens(
     return tokens
 
 
+def guided(conditioned: Denoise, plain: Denoise, guidance: float) -> Denoise:
+    """Exaggerates what the condition adds (arXiv:2207.12598); 1 asks the conditioned alone."""
+    if guidance == 1:
+        return conditioned
+
+    def denoise(noisy: Tensor, times: Tensor) -> Tensor:
+        clean = plain(noisy, times)
+        return clean + guidance * (conditioned(noisy, times) - clean)
+
+    return denoise
+
+
 def _given(like: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
     for number, noise in enumerate(noises):
         if noise.shape != like.shape:

@@ -14,7 +14,8 @@ def decode(decoder: Decoder, scans: RepeatBatch) -> Decoded:
     device = next(decoder.parameters()).device
     decoder.eval()
     outputs = [decoder(block.to(device), scans.subject) for block in scans.mean().split(BATCH)]
-    latents = None if outputs[0].latents is None else torch.cat([one.latents for one in outputs])
+    parts = [one.low_level_latents for one in outputs]
+    latents = None if parts[0] is None else torch.cat(parts)
     return Decoded(
         image_ids=scans.image_ids,
         brain_tokens=torch.cat([one.brain_tokens for one in outputs]),

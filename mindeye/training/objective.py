@@ -81,8 +81,8 @@ def step_losses(
     seen = slice(0, config.prior_trials)
     prior = decoder.prior.loss(output.brain_tokens[seen], targets.tokens[main][seen], generator)
     losses = {"contrastive": contrastive, "prior": config.prior * prior}
-    if output.latents is not None:
+    if output.low_level_latents is not None:
         losses["low_level"] = config.low_level * latent_distance(
-            output.latents, targets.latents[main]
+            output.low_level_latents, targets.latents[main]
         )
     return losses, {"top1": top1_share(output.embeddings.detach(), images[main])}

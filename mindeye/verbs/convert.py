@@ -27,6 +27,7 @@ from mindeye.models.published import (
     to_mindeye1,
     to_mindeye2,
 )
+from mindeye.models.published.mindeye1 import NO_LATENTS, split_low_level
 from mindeye.models.saved import load_decoder, save_architecture
 from mindeye.run import RunFolder
 
@@ -39,10 +40,6 @@ LIKE_NSDGENERAL = (
     "There are as many as NSD's nsdgeneral has for this subject, so they are probably its voxels "
     "in C order of the (x, y, z) mask."
 )
-# What a MindEye1 checkpoint holds; all other keys of ours are its low-level checkpoint's.
-MINDEYE1_PARTS = ("voxel2clip.", "net.", "noise_scheduler.")
-NO_LATENTS = (4, 64, 64)
-"""Shape of the latents of a decoder that makes none: unused."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -123,9 +120,8 @@ def export_run(run: Path, family: str, out: Path | None = None) -> tuple[Path, .
     path = out or run / f"{family}.pth"
     content_of = {path: state}
     if family == "mindeye1" and decoder.low_level:
-        content_of[path] = _part(state, is_high_level=True)
         beside = path.with_name(f"{path.stem}_low_level{path.suffix}")
-        content_of[beside] = _part(state, is_high_level=False)
+        content_of[path], content_of[beside] = split_low_level(state)
     taken = [one for one in content_of if one.exists()]
     if taken:
         raise ValueError(f"{taken[0]} is there already. Move it, or give another --out.")
@@ -230,14 +226,6 @@ def _provenance(family: str, opened: list[Checkpoint], decoder: Decoder, report:
         "voxels": {str(one): _about_voxels(one, count) for one, count in num_voxels_of.items()},
     }
     return {"converted": converted, "data": [], "networks": None}
-
-
-def _part(state: Mapping[str, Tensor], *, is_high_level: bool) -> dict[str, Tensor]:
-    return {
-        name: tensor
-        for name, tensor in state.items()
-        if name.startswith(MINDEYE1_PARTS) == is_high_level
-    }
 
 
 def _save(path: Path, content: Mapping[str, object | Mapping[str, Tensor]]) -> None:

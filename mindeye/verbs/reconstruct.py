@@ -27,6 +27,7 @@ class ReconstructionPlan:
     """What a reconstruction will draw and how much room it takes."""
 
     subject: int
+    split: str
     num_images: int
     num_candidates: int
     side: int
@@ -107,6 +108,7 @@ def plan_reconstruction(
     total = manifest["splits"][split]["num_images"]
     return ReconstructionPlan(
         subject=subject,
+        split=split,
         num_images=_count_of(num_images, total),
         num_candidates=config.candidates,
         side=vae.latent_shape[-1] * vae.factor,

@@ -98,7 +98,7 @@ def save_summary(path: Path, rows: Sequence[MetricRow], simulated: dict | None) 
 
 
 def _is_control(row: MetricRow) -> bool:
-    return row.system.startswith(("floor", "ceiling"))
+    return row.system.startswith(("floor", "ceiling", "chance"))
 
 
 def _provenance(run: OpenRun) -> dict:

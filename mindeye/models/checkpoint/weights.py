@@ -1,6 +1,7 @@
 """The weights of a checkpoint: names and shapes at once, tensors when they are asked for."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from mindeye.models.checkpoint.stored_tensor import PartitionedTensor, StoredTen
 
 # Where training programs put the weights inside of what they save; else they are the whole.
 STATE_KEYS = ("model_state_dict", "state_dict", "module")
-# What wrappers put before the names of the model that they wrap.
-_WRAPPERS = ("module.", "_orig_mod.")
+# What wrappers put before the names of the model, or part of a model, that they wrap.
+_WRAPPERS = re.compile(r"(?<![^.])(?:module|_orig_mod)\.")
 
 
 class CheckpointWeights(Mapping[str, Tensor]):
@@ -82,7 +83,5 @@ def state_of(content: Any, path: Path) -> dict[str, StoredTensor]:
 
 
 def own_name(name: str) -> str:
-    """A tensor's name without what DistributedDataParallel or torch.compile put before it."""
-    while name.startswith(_WRAPPERS):
-        name = name.split(".", 1)[1]
-    return name
+    """A tensor's name without what DistributedDataParallel or torch.compile put into it."""
+    return _WRAPPERS.sub("", name)

@@ -1,6 +1,5 @@
 """One checkpoint of any family: checked as a whole, then copied under our names, and back."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mindeye.models.attention import rotary_frequencies
+from mindeye.models.checkpoint.weights import own_name
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.published.key_names import Names, published_name
@@ -18,14 +18,14 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def plain_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors without the `module.` of data-parallel wrappers.
+    """The same tensors under the names of the model itself, without those of wrappers.
 
     Raises:
         ValueError: a key stands there with and without it.
     """
     plain: dict[str, Tensor] = {}
     for key, value in state.items():
-        name = re.sub(r"(^|\.)module\.", r"\1", key)
+        name = own_name(key)
         if name in plain:
             raise ValueError(
                 f"`{name}` stands there twice, with and without `module.`. "

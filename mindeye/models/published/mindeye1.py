@@ -37,6 +37,8 @@ from mindeye.models.published.refusals import (
 )
 from mindeye.models.published_prior import PublishedPriorConfig
 
+# Latents of a decoder that makes none: the shape is unused.
+NO_LATENTS = (4, 64, 64)
 FAMILY, LOW_LEVEL_FAMILY = "MindEye1", "MindEye1 low-level"
 BUFFERS = "noise_scheduler"
 # Our names of what stands in the two checkpoints.
@@ -65,8 +67,7 @@ def decoder_from_mindeye1(
     state, blurry = plain_keys(state_dict), plain_keys(low_level or {})
     has_both = all(any(key.startswith(part) for key in state) for part in ("net.", "upsampler."))
     if low_level is None and has_both:
-        marks = MARKS_OF[LOW_LEVEL_FAMILY]
-        blurry = {key: state.pop(key) for key in list(state) if key.startswith(marks)}
+        state, blurry = split_low_level(state)
     require_family(state, FAMILY)
     if low_level is not None or blurry:
         require_family(blurry, LOW_LEVEL_FAMILY)
@@ -76,7 +77,7 @@ def decoder_from_mindeye1(
         subject = subject_with_voxels(num_voxels) or 1
     require_own_voxels(subject, num_voxels)
     config, token_shape = _high_level_dimensions(shapes)
-    low_level_config, latent_shape = None, (4, 64, 64)
+    low_level_config, latent_shape = None, NO_LATENTS
     if blurry:
         low_level_config, latent_shape = _low_level_dimensions(Shapes(blurry, LOW_LEVEL_FAMILY))
     empty = partial(
@@ -94,11 +95,20 @@ def decoder_from_mindeye1(
     return with_weights(empty, under_our_names({**state, **blurry}, decoder, names))
 
 
+def split_low_level(
+    state: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What `to_mindeye1` gives -> the two checkpoints as published: the main one, the low-level."""
+    marks = MARKS_OF[LOW_LEVEL_FAMILY]
+    blurry = {key: value for key, value in state.items() if key.startswith(marks)}
+    return {key: value for key, value in state.items() if key not in blurry}, blurry
+
+
 def to_mindeye1(decoder: Decoder) -> dict[str, Tensor]:
     """Copies of the weights under MindEye1's keys, with the buffers that follow from them.
 
     Low-level weights stand beside the others; in the published form they are a file of their own
-    (all keys that begin with lin0, mlp, lin1, norm, upsampler or maps_projector).
+    (`split_low_level`).
 
     Raises:
         ValueError: not a decoder of MindEye1's architecture, or one of several subjects.

@@ -16,7 +16,7 @@ READ_BY = {
     "MindEye2": "decoder_from_mindeye2(state_dict, subjects=...)",
     "MindEye1 low-level": "decoder_from_mindeye1(..., low_level=state_dict)",
 }
-# How the keys of a family begin.
+# How the keys of a family begin, buffers left aside.
 MARKS_OF = {
     "MindEye1": ("voxel2clip.", "net."),
     "MindEye2": ("ridge.", "backbone.", "diffusion_prior."),

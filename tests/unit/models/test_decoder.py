@@ -28,7 +28,7 @@ def test_outputs_have_the_shapes_of_the_targets():
     assert output.retrieval_tokens.shape == (3, 5, 16)
     assert output.embeddings.shape == (3, 80)
     assert output.low_level_maps is None
-    assert output.latents.shape == (3, 4, 8, 8)
+    assert output.low_level_latents.shape == (3, 4, 8, 8)
     torch.testing.assert_close(output.embeddings.norm(dim=1), torch.ones(3))
 
 
@@ -43,7 +43,7 @@ def test_the_default_decoder_starts_and_answers_as_it_always_did():
     assert sizes["low_level.upsampler.1.weight"] == pytest.approx(17.1159225, rel=1e-6)
     output = decoder(torch.linspace(-1, 1, 21).view(3, 7), 1)
     assert output.embeddings[0].abs().sum().item() == pytest.approx(7.0248480, rel=1e-4)
-    assert output.latents.square().mean().item() == pytest.approx(0.0742217, rel=1e-4)
+    assert output.low_level_latents.square().mean().item() == pytest.approx(0.0742217, rel=1e-4)
 
 
 def test_the_default_configuration_is_written_as_it_always_was():
@@ -62,7 +62,7 @@ def test_the_default_configuration_is_written_as_it_always_was():
 
 
 def test_a_decoder_without_low_level_head_gives_no_latents():
-    assert make(low_level=None)(torch.randn(3, 7), 1).latents is None
+    assert make(low_level=None)(torch.randn(3, 7), 1).low_level_latents is None
 
 
 def test_subjects_share_everything_behind_the_ridge():
@@ -74,7 +74,7 @@ def test_subjects_share_everything_behind_the_ridge():
     betas = torch.randn(3, 9)
     ours, theirs = decoder(betas[:, :7], 1), decoder(betas, 5)
     torch.testing.assert_close(ours.brain_tokens, theirs.brain_tokens)
-    torch.testing.assert_close(ours.latents, theirs.latents)
+    torch.testing.assert_close(ours.low_level_latents, theirs.low_level_latents)
 
 
 def test_an_unknown_subject_is_refused_with_those_that_are_known():

@@ -16,6 +16,8 @@ def test_the_plan_counts_images_candidates_and_pictures(finished_run):
     assert (plan.num_pictures, plan.side) == (24, 32)
     assert plan.simulated["preset"] == "tests"
     assert plan_reconstruction(finished_run, CONFIG, num_images=2).num_pictures == 6
+    chosen = plan_reconstruction(finished_run, CONFIG, split="validation")
+    assert (chosen.split, chosen.num_images) == ("validation", 6)
 
 
 def test_the_plan_covers_the_file_that_is_written(finished_run):

@@ -13,7 +13,6 @@ from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.published import to_mindeye1, to_mindeye2
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
-from mindeye.verbs.convert import MINDEYE1_PARTS
 
 WIDTH, TOKENS, TOKEN_WIDTH = 8, 3, 16
 PRIOR = PublishedPriorConfig(depth=2, num_heads=2, head_width=32)
@@ -83,7 +82,8 @@ def mindeye2_path(tmp_path, mindeye2_decoder) -> Path:
 def mindeye1_paths(tmp_path, mindeye1_decoder) -> tuple[Path, Path]:
     """The checkpoint, and that of its low-level networks."""
     state = to_mindeye1(mindeye1_decoder)
-    high = {name: one for name, one in state.items() if name.startswith(MINDEYE1_PARTS)}
+    parts = ("voxel2clip.", "net.", "noise_scheduler.")
+    high = {name: one for name, one in state.items() if name.startswith(parts)}
     low = {f"module.{name}": one for name, one in state.items() if name not in high}
     high_path = save_checkpoint(tmp_path / "prior.pth", high)
     return high_path, save_checkpoint(tmp_path / "autoencoder.pth", low)

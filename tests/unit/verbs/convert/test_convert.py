@@ -21,7 +21,7 @@ def outputs_of(decoder: Decoder, subject: int) -> list[torch.Tensor]:
         tokens = decoder.prior.sample(
             found.brain_tokens, steps=2, generator=torch.Generator().manual_seed(1)
         )
-    return [found.brain_tokens, found.embeddings, found.latents, tokens]
+    return [found.brain_tokens, found.embeddings, found.low_level_latents, tokens]
 
 
 def assert_same_outputs(ours: Decoder, theirs: Decoder, subject: int) -> None:
