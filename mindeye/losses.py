@@ -1,20 +1,47 @@
 """Losses and the mixing of scans, as pure functions."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import one_hot
 
 
-def mixing_matrix(
+@dataclass(frozen=True, kw_only=True)
+class Mixing:
+    """Who is mixed with whom: trial i becomes kept[i] of itself and the rest of partner[i]."""
+
+    kept: Float[Tensor, "trials"]
+    partner: Int[Tensor, "trials"]
+
+    def matrix(self) -> Float[Tensor, "trials trials"]:
+        """Row i holds the weights of mixed trial i; rows sum to one.
+
+        The matrix that mixes the betas is the matrix that labels them, so a trial that is its own
+        partner keeps a whole label.
+        """
+        rest = (1 - self.kept).unsqueeze(1)
+        return torch.diag(self.kept) + rest * one_hot(self.partner, len(self.kept)).to(self.kept)
+
+    def lossy_labels(self) -> Float[Tensor, "trials trials"]:
+        """Labels as published: for a trial that is its own partner the rest replaces what it keeps.
+
+        Source: `mixco_nce` of both released systems; differs from `matrix` in those rows alone.
+        """
+        labels = torch.diag(self.kept)
+        labels[torch.arange(len(self.kept)), self.partner] = 1 - self.kept
+        return labels
+
+
+def draw_mixing(
     num_trials: int, *, concentration: float, share: float, generator: torch.Generator
-) -> Float[Tensor, "trials trials"]:
-    """Which trials MixCo mixes, and how much: row i holds the weights of mixed trial i.
+) -> Mixing:
+    """Draws MixCo's mixing.
 
     Trial i keeps a part drawn from Beta(concentration, concentration) and takes the rest from a
-    random partner; a trial is mixed with probability `share`. Rows sum to one. The matrix that
-    mixes the betas is the matrix that labels them, so a trial that is its own partner keeps a
-    whole label (the published code loses it).
+    random partner; a trial is mixed with probability `share`.
 
     Source: MindEye1 (arXiv:2305.18274) 3.2; MixCo, arXiv:2010.06300.
     """
@@ -22,10 +49,25 @@ def mixing_matrix(
     draws = torch._standard_gamma(gamma, generator=generator).clamp_min(1e-30)
     kept = draws[0] / draws.sum(0)
     mixed = torch.rand(num_trials, generator=generator) < share
-    kept = torch.where(mixed, kept, torch.ones_like(kept))
-    partner = torch.randperm(num_trials, generator=generator)
-    return torch.diag(kept) + (1 - kept).unsqueeze(1) * functional.one_hot(partner, num_trials).to(
-        kept
+    return Mixing(
+        kept=torch.where(mixed, kept, torch.ones_like(kept)),
+        partner=torch.randperm(num_trials, generator=generator),
+    )
+
+
+def joint_mixing(parts: Sequence[Mixing], *, crossed: bool = False) -> Mixing:
+    """The mixing of a batch whose trials belong to several subjects, one part after the other.
+
+    Partners stay within a subject. With `crossed`, as MindEye2 (arXiv:2403.11207) was released,
+    every partner is counted from the first trial of the batch: labels of all subjects but the
+    first name another subject's trials.
+    """
+    starts = torch.tensor([0, *(len(part.kept) for part in parts[:-1])]).cumsum(0).tolist()
+    return Mixing(
+        kept=torch.cat([part.kept for part in parts]),
+        partner=torch.cat(
+            [part.partner + (0 if crossed else start) for part, start in zip(parts, starts)]
+        ),
     )
 
 
@@ -37,7 +79,7 @@ def mixed_contrastive(
 ) -> Float[Tensor, ""]:
     """BiMixCo: cross entropy of brain-image similarities with mixed labels, both directions.
 
-    Both inputs are unit vectors; `labels` is the mixing matrix (identity: plain InfoNCE).
+    Both inputs are unit vectors; `labels` is the matrix of a `Mixing` (identity: plain InfoNCE).
 
     Source: MindEye1 (arXiv:2305.18274) 3.2.
     """

@@ -27,7 +27,7 @@ from mindeye.files import (
 )
 
 # Keys of a configuration that say where something lies, not what it is.
-PLACES = ("data", "clip", "vae")
+PLACES = ("data", "clip", "vae", "start_from")
 _PACKAGES = ("torch", "open_clip_torch", "diffusers", "webdataset", "accelerate", "numpy")
 
 
@@ -58,7 +58,7 @@ class RunFolder:
         """
         # Data and networks are known by their contents: folders may move, relative paths too.
         settings = {key: one for key, one in to_mapping(config).items() if key not in PLACES}
-        contents = {key: provenance.get(key) for key in ("data", "networks")}
+        contents = {key: provenance.get(key) for key in ("data", "networks", "start")}
         identity = {"config": settings, **contents}
         identity_path = self.path / "identity.json"
         if identity_path.exists():

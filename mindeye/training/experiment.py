@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mindeye.models.decoder import DecoderConfig
+from mindeye.quirks import Quirks
+from mindeye.training.presentation import PRESENTATIONS
 
 # Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
 COUNTS = ("width", "depth", "num_heads", "head_width", "train_times", "base_channels", "base_side")
@@ -12,8 +14,10 @@ SHARES = ("input_dropout", "block_dropout", "drop_condition", "drop_image", "dro
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
+    contrastive: float = 1.0
+    """Weight of BiMixCo and SoftCLIP."""
     prior: float = 30.0
-    """Weight of the prior's loss (MindEye1, arXiv:2305.18274, A.5); the contrastive loss has 1."""
+    """Weight of the prior's loss (MindEye1, arXiv:2305.18274, A.5)."""
     low_level: float = 0.5
     mixco_concentration: float = 0.15
     """Of the Beta distribution that says how much of a trial is kept."""
@@ -28,7 +32,7 @@ class LossConfig:
     """How many trials of a batch the prior's loss sees; all when left out."""
 
     def __post_init__(self) -> None:
-        for name in ("prior", "low_level"):
+        for name in ("contrastive", "prior", "low_level"):
             _require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
         for name in ("mixco_share", "mixco_phase"):
             _require_share(f"losses.{name}", getattr(self, name))
@@ -48,6 +52,15 @@ class ScheduleConfig:
     """An epoch shows every training image once, in one draw of its repeats."""
     batch: int = 32
     """Images in a batch, over all processes; no image stands twice in one."""
+    steps_per_epoch: int | None = None
+    """Batches that count as an epoch; as many as show every training image once when left out."""
+    subjects_together: bool = False
+    """Whether every batch holds trials of all subjects, which are then each other's contrast
+    (MindEye2); else a batch holds one subject's."""
+    presentation: str = "drawn"
+    """Which scan of an image is shown: `drawn` (see mean_of_repeats), `cyclic` (the same repeat of
+    all, MindEye1), `weighted` (MindEye1's low-level network) or `trials` (one after the other,
+    MindEye2)."""
     learning_rate: float = 3e-4
     """Peak of the one-cycle schedule."""
     warmup: float = 0.01
@@ -57,7 +70,8 @@ class ScheduleConfig:
     ridge_decay: float | None = None
     """Weight decay of the ridge layers; like the rest when left out."""
     mean_of_repeats: float = 0.5
-    """Chance that an image is shown as the mean of a random subset of its repeats."""
+    """Chance that an image is shown as the mean of a random subset of its repeats, where they are
+    drawn."""
     save_every_s: float = 60.0
     """Seconds between checkpoints."""
 
@@ -69,6 +83,10 @@ class ScheduleConfig:
             )
         for name in ("warmup", "mean_of_repeats"):
             _require_share(f"schedule.{name}", getattr(self, name))
+        steps = self.steps_per_epoch
+        _require(steps is None or steps >= 1, "schedule.steps_per_epoch", steps, "1 or more")
+        known, named = self.presentation in PRESENTATIONS, ", ".join(PRESENTATIONS)
+        _require(known, "schedule.presentation", self.presentation, f"one of {named}")
         for name in ("weight_decay", "ridge_decay", "save_every_s"):
             value = getattr(self, name)
             _require(value is None or value >= 0, f"schedule.{name}", value, "0 or more")
@@ -85,6 +103,14 @@ class ExperimentConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    quirks: Quirks = field(default_factory=Quirks)
+    """Differences of the published systems from what is right; none by default."""
+    start_from: Path | None = None
+    """Run folder whose weights the training starts from: fine-tuning. A subject that is new there
+    gets a ridge layer of its own."""
+    parts: tuple[str, ...] | None = None
+    """Parts of the decoder that are trained, such as low_level; all when left out. The others
+    stay as `start_from` has them."""
     seed: int = 42
 
     def __post_init__(self) -> None:

@@ -1,23 +1,26 @@
 """One training step: scans and targets in, losses out. Models, targets and losses meet here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from mindeye.losses import (
+    draw_mixing,
+    joint_mixing,
     latent_distance,
     mixed_contrastive,
-    mixing_matrix,
     soft_contrastive,
     top1_share,
 )
 from mindeye.models.contrastive_head import embedding_of
-from mindeye.models.decoder import Decoder
+from mindeye.models.decoder import Decoder, DecoderOutput
+from mindeye.quirks import Quirks
 from mindeye.training.experiment import LossConfig
-from mindeye.training.schedule import soft_temperature
-from mindeye.types import RepeatBatch
+from mindeye.training.schedule import Phase
+from mindeye.types import SubjectBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,61 +31,100 @@ class TargetBatch:
     latents: Float[Tensor, "trials channels rows columns"]
 
 
-def drawn_repeats(
-    batch: RepeatBatch, mean_of_repeats: float, generator: torch.Generator
-) -> Float[Tensor, "images voxels"]:
-    """One scan an image: a random repeat, or (with that chance) the mean of a random subset.
+@dataclass(frozen=True, kw_only=True)
+class StepBatch:
+    """What one step learns from: each subject's trials, then the images of all, in that order."""
 
-    Test scans are means over repeats, so training sees both single trials and means.
-    """
-    images, repeats, _ = batch.betas.shape
-    chances = torch.rand(images, repeats, generator=generator) * batch.present
-    single = nn.functional.one_hot(chances.argmax(1), repeats).bool()
-    subset = (chances > torch.rand(images, 1, generator=generator)) | single
-    as_mean = torch.rand(images, 1, generator=generator) < mean_of_repeats
-    chosen = torch.where(as_mean, subset & batch.present, single).to(batch.betas.dtype)
-    return torch.einsum("irv,ir->iv", batch.betas, chosen / chosen.sum(1, keepdim=True))
+    parts: Sequence[SubjectBatch]
+    targets: TargetBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedBatch:
+    """The batch as the decoder sees it."""
+
+    parts: Sequence[SubjectBatch]
+    labels: Float[Tensor, "trials trials"]
+    """How much of each image is in each scan."""
+    wanted: Int[Tensor, "trials"]
+    """Whose tokens and latents prior and low-level head learn from each scan."""
 
 
 def step_losses(
     decoder: Decoder,
-    betas: Float[Tensor, "trials voxels"],
-    subject: int,
-    targets: TargetBatch,
+    batch: StepBatch,
     config: LossConfig,
-    share_done: float,
+    phase: Phase,
+    quirks: Quirks,
     generator: torch.Generator,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """(weighted losses, monitors) of one batch of one subject.
+    """(weighted losses, monitors) of one batch.
 
     Args:
-        share_done: steps done as a share of the training; says which phase it is.
+        quirks: resolved.
         generator: of MixCo, noise levels and noise, on the CPU whatever the device.
     """
-    mixing = share_done < config.mixco_phase
-    labels = torch.eye(len(betas), device=betas.device)
-    if mixing:
-        labels = mixing_matrix(
-            len(betas),
+    mixed = mixed_batch(batch.parts, config, phase, quirks, generator)
+    targets, wanted = batch.targets, mixed.wanted
+    images = embedding_of(targets.tokens)
+    output = joined([decoder(part.betas, part.subject) for part in mixed.parts])
+    if phase.mixes:
+        contrastive = mixed_contrastive(output.embeddings, images, mixed.labels, phase.temperature)
+    else:
+        contrastive = soft_contrastive(output.embeddings, images, phase.temperature)
+    seen = slice(0, config.prior_trials)
+    prior = decoder.prior.loss(output.brain_tokens[seen], targets.tokens[wanted][seen], generator)
+    losses = {"contrastive": config.contrastive * contrastive, "prior": config.prior * prior}
+    if output.low_level_latents is not None:
+        losses["low_level"] = config.low_level * latent_distance(
+            output.low_level_latents, targets.latents[wanted]
+        )
+    return losses, {"top1": top1_share(output.embeddings.detach(), images[wanted])}
+
+
+def mixed_batch(
+    parts: Sequence[SubjectBatch],
+    config: LossConfig,
+    phase: Phase,
+    quirks: Quirks,
+    generator: torch.Generator,
+) -> MixedBatch:
+    """Mixes each subject's scans among each other, where the phase says so.
+
+    A mixed scan is for the most part one image's: that image's tokens and latents are wanted
+    (with the quirk `unmixed_targets` its own image's, as published).
+    """
+    num_trials = sum(len(part.betas) for part in parts)
+    device = parts[0].betas.device
+    own = torch.arange(num_trials, device=device)
+    if not phase.mixes:
+        return MixedBatch(parts=parts, labels=torch.eye(num_trials, device=device), wanted=own)
+    mixings = [
+        draw_mixing(
+            len(part.betas),
             concentration=config.mixco_concentration,
             share=config.mixco_share,
             generator=generator,
-        ).to(betas.device)
-    images = embedding_of(targets.tokens)
-    # A mixed scan is for the most part one image's: that image's tokens and latents are wanted.
-    main: Int[Tensor, trials] = labels.argmax(1)
-    output = decoder(labels @ betas if mixing else betas, subject)
-    if mixing:
-        contrastive = mixed_contrastive(output.embeddings, images, labels, config.mixco_temperature)
-    else:
-        share = (share_done - config.mixco_phase) / (1 - config.mixco_phase)
-        temperature = soft_temperature(share, config.soft_temperatures)
-        contrastive = soft_contrastive(output.embeddings, images, temperature)
-    seen = slice(0, config.prior_trials)
-    prior = decoder.prior.loss(output.brain_tokens[seen], targets.tokens[main][seen], generator)
-    losses = {"contrastive": contrastive, "prior": config.prior * prior}
-    if output.low_level_latents is not None:
-        losses["low_level"] = config.low_level * latent_distance(
-            output.low_level_latents, targets.latents[main]
         )
-    return losses, {"top1": top1_share(output.embeddings.detach(), images[main])}
+        for part in parts
+    ]
+    mixed = [
+        SubjectBatch(
+            subject=part.subject,
+            betas=mixing.matrix().to(device) @ part.betas,
+            image_ids=part.image_ids,
+        )
+        for part, mixing in zip(parts, mixings, strict=True)
+    ]
+    joint = joint_mixing(mixings, crossed=bool(quirks.crossed_labels))
+    labels = (joint.lossy_labels() if quirks.lost_labels else joint.matrix()).to(device)
+    main = joint_mixing(mixings).matrix().to(device).argmax(1)
+    return MixedBatch(parts=mixed, labels=labels, wanted=own if quirks.unmixed_targets else main)
+
+
+def joined(outputs: Sequence[DecoderOutput]) -> DecoderOutput:
+    """Outputs of several subjects' trials, one after the other."""
+    if len(outputs) == 1:
+        return outputs[0]
+    columns = zip(*outputs, strict=True)
+    return DecoderOutput(*(None if one[0] is None else torch.cat(one) for one in columns))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from mindeye.data.batches import PreparedSubject, epoch_order
+from mindeye.data.batches import PreparedSubject
 from mindeye.models.decoder import Decoder
 from mindeye.targets.clip import load_clip
 from mindeye.targets.vae import load_vae
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.length import length_of
 
 # Float32 weights, gradients and AdamW's two moments.
 BYTES_PER_PARAMETER = 16
@@ -44,14 +45,12 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     clip, vae = load_clip(config.clip), load_vae(config.vae)
     decoder = blank_decoder(config, prepared, clip.token_shape, vae.latent_shape)
     images_of = {one.subject: _num_images(one) for one in prepared}
-    batch = config.schedule.batch
-    steps = sum(len(epoch_order(images, batch, 0, 0)) for images in images_of.values())
     return TrainingPlan(
         parameters_of={
             name: sum(parameter.numel() for parameter in part.parameters())
             for name, part in decoder.named_children()
         },
-        num_steps=steps * config.schedule.num_epochs,
+        num_steps=length_of(config.schedule, images_of).num_steps,
         images_of=images_of,
     )
 
@@ -77,7 +76,7 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
                 "Name each subject once in `data`; more sessions belong into one folder."
             )
         path_of[one.subject] = one.path
-        epoch_order(_num_images(one), config.schedule.batch, seed=0, epoch=0)
+    length_of(config.schedule, {one.subject: _num_images(one) for one in prepared})
     return prepared
 
 

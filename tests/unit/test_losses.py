@@ -3,9 +3,11 @@ import torch
 from torch.nn import functional
 
 from mindeye.losses import (
+    Mixing,
+    draw_mixing,
+    joint_mixing,
     latent_distance,
     mixed_contrastive,
-    mixing_matrix,
     soft_contrastive,
     top1_share,
 )
@@ -20,7 +22,7 @@ def units(rows: int = 6, features: int = 9, seed: int = 0) -> torch.Tensor:
 
 
 def mixed(num_trials: int = 200, share: float = 0.5, seed: int = 0) -> torch.Tensor:
-    return mixing_matrix(num_trials, concentration=0.15, share=share, generator=seeded(seed))
+    return draw_mixing(num_trials, concentration=0.15, share=share, generator=seeded(seed)).matrix()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -54,6 +56,26 @@ def test_a_trial_that_is_its_own_partner_keeps_its_whole_label():
     assert mixed(1, share=1.0).tolist() == [[1.0]]
     matrix = mixed(3, share=1.0, seed=4)
     torch.testing.assert_close(matrix.sum(1), torch.ones(3))
+
+
+def test_the_published_labels_differ_for_such_trials_alone_and_lose_what_they_keep():
+    mixing = Mixing(kept=torch.tensor([0.4, 1.0, 0.7, 0.2]), partner=torch.tensor([0, 1, 3, 2]))
+    right, lost = mixing.matrix(), mixing.lossy_labels()
+    torch.testing.assert_close(right[2:], lost[2:])
+    torch.testing.assert_close(right[:2], torch.eye(4)[:2])
+    torch.testing.assert_close(lost[:2].sum(1), torch.tensor([0.6, 0.0]))
+
+
+def test_partners_of_several_subjects_stay_within_their_own_or_cross():
+    parts = [
+        Mixing(kept=torch.tensor([0.5, 1.0]), partner=torch.tensor([1, 0])),
+        Mixing(kept=torch.tensor([0.25, 0.5, 1.0]), partner=torch.tensor([2, 0, 1])),
+    ]
+    assert joint_mixing(parts).partner.tolist() == [1, 0, 4, 2, 3]
+    assert joint_mixing(parts, crossed=True).partner.tolist() == [1, 0, 2, 0, 1]
+    assert joint_mixing(parts).kept.tolist() == [0.5, 1.0, 0.25, 0.5, 1.0]
+    apart = torch.block_diag(*(part.matrix() for part in parts))
+    torch.testing.assert_close(joint_mixing(parts).matrix(), apart)
 
 
 def test_the_same_generator_state_mixes_alike_and_the_global_stream_stays():

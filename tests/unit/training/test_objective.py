@@ -3,56 +3,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mindeye.losses import Mixing
 from mindeye.models.decoder import Decoder
+from mindeye.quirks import Quirks
+from mindeye.training import objective
 from mindeye.training.experiment import LossConfig
-from mindeye.training.objective import TargetBatch, drawn_repeats, step_losses
-from mindeye.types import RepeatBatch
+from mindeye.training.objective import StepBatch, TargetBatch, mixed_batch, step_losses
+from mindeye.training.schedule import Phase
+from mindeye.types import SubjectBatch
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def repeats(images: int = 300) -> RepeatBatch:
-    """Voxel r of repeat r is 1: what was drawn tells of which repeats it is the mean."""
-    present = torch.ones(images, 3, dtype=torch.bool)
-    present[::2, 2] = False
-    return RepeatBatch(
-        subject=1,
-        betas=torch.eye(3).expand(images, 3, 3) * present.unsqueeze(-1),
-        present=present,
-        image_ids=torch.arange(images),
-    )
-
-
-def test_without_means_every_scan_is_one_repeat_that_is_present():
-    drawn = drawn_repeats(repeats(), 0.0, seeded())
-    assert ((drawn == 1).sum(1) == 1).all()
-    torch.testing.assert_close(drawn.sum(1), torch.ones(300))
-    assert (drawn[::2, 2] == 0).all()
-    assert drawn[1::2].sum(0).min() > 30
-
-
-def test_a_mean_is_over_a_random_subset_and_never_empty():
-    drawn = drawn_repeats(repeats(), 1.0, seeded())
-    torch.testing.assert_close(drawn.sum(1), torch.ones(300))
-    assert (drawn[::2, 2] == 0).all()
-    sizes = (drawn[1::2] > 0).sum(1)
-    assert set(sizes.tolist()) == {1, 2, 3}
-    torch.testing.assert_close(drawn.max(1).values, 1 / (drawn > 0).sum(1))
-
-
-def test_means_come_with_the_chance_asked_for():
-    one, half = (drawn_repeats(repeats(), share, seeded()) for share in (1.0, 0.5))
-    assert ((half > 0).sum(1) > 1).sum() < ((one > 0).sum(1) > 1).sum()
-
-
-def test_the_draw_follows_from_the_generator_and_leaves_the_batch():
-    batch = repeats()
-    first, second = (drawn_repeats(batch, 0.5, seeded(3)) for _ in range(2))
-    torch.testing.assert_close(first, second, rtol=0, atol=0)
-    assert not torch.equal(first, drawn_repeats(batch, 0.5, seeded(4)))
-    torch.testing.assert_close(batch.betas, repeats().betas, rtol=0, atol=0)
 
 
 @pytest.fixture
@@ -69,52 +31,101 @@ def targets(trials: int = 8) -> TargetBatch:
     )
 
 
-def losses_of(decoder: Decoder, config: LossConfig, share_done: float, seed: int = 0):
-    betas = torch.randn(8, 20, generator=seeded(7))
-    return step_losses(decoder, betas, 1, targets(), config, share_done, seeded(seed))
+MIXED, SOFT = Phase(mixes=True, temperature=0.05), Phase(mixes=False, temperature=0.05)
+
+
+def scans(trials: int = 8, subject: int = 1, voxels: int = 20) -> SubjectBatch:
+    betas = torch.randn(trials, voxels, generator=seeded(6 + subject))
+    return SubjectBatch(subject=subject, betas=betas, image_ids=torch.arange(trials))
+
+
+def losses_of(decoder: Decoder, config: LossConfig, phase: Phase, seed: int = 0, **quirks):
+    batch = StepBatch(parts=[scans()], targets=targets())
+    return step_losses(decoder, batch, config, phase, Quirks(**quirks).resolved(), seeded(seed))
 
 
 def test_losses_carry_their_weights(decoder):
     config = LossConfig(prior=1.0, low_level=1.0)
-    plain, _ = losses_of(decoder, config, 0.9)
-    heavy, _ = losses_of(decoder, replace(config, prior=3.0, low_level=0.5), 0.9)
+    plain, _ = losses_of(decoder, config, SOFT)
+    heavy, _ = losses_of(decoder, replace(config, contrastive=2.0, prior=3.0, low_level=0.5), SOFT)
     torch.testing.assert_close(heavy["prior"], 3 * plain["prior"])
     torch.testing.assert_close(heavy["low_level"], plain["low_level"] / 2)
-    torch.testing.assert_close(heavy["contrastive"], plain["contrastive"])
+    torch.testing.assert_close(heavy["contrastive"], 2 * plain["contrastive"])
 
 
 def test_scans_are_mixed_in_the_first_phase_only(decoder):
-    config = LossConfig(mixco_phase=1 / 3, mixco_temperature=0.05, soft_temperatures=(0.05, 0.05))
+    config = LossConfig()
     others = replace(config, mixco_share=0.0)
-    for share_done, mixes in [(0.0, True), (0.33, True), (0.34, False), (0.99, False)]:
-        ours, plain = (losses_of(decoder, one, share_done)[0] for one in (config, others))
+    for phase in (MIXED, SOFT):
+        ours, plain = (losses_of(decoder, one, phase)[0] for one in (config, others))
         same = torch.equal(ours["low_level"], plain["low_level"])
-        assert same != mixes, share_done
+        assert same != phase.mixes
+
+
+def chosen_mixing(monkeypatch, kept, partner) -> None:
+    mixing = Mixing(kept=torch.tensor(kept), partner=torch.tensor(partner))
+    monkeypatch.setattr(objective, "draw_mixing", lambda *_, **__: mixing)
 
 
 def test_a_mixed_scan_wants_the_tokens_and_latents_of_its_larger_part(decoder, monkeypatch):
-    labels = torch.eye(8)
-    labels[2, 2], labels[2, 5] = 0.2, 0.8
-    monkeypatch.setattr("mindeye.training.objective.mixing_matrix", lambda *_, **__: labels)
+    kept = [1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0, 1.0]
+    chosen_mixing(monkeypatch, kept, [0, 1, 5, 3, 4, 2, 6, 7])
     wanted = []
     monkeypatch.setattr(
-        "mindeye.training.objective.latent_distance",
+        objective,
+        "latent_distance",
         lambda predicted, latents: wanted.append(latents) or torch.zeros(()),
     )
-    losses_of(decoder, LossConfig(), 0.0)
+    for unmixed in (False, True):
+        losses_of(decoder, LossConfig(), MIXED, unmixed_targets=unmixed)
     torch.testing.assert_close(wanted[0], targets().latents[[0, 1, 5, 3, 4, 5, 6, 7]])
+    torch.testing.assert_close(wanted[1], targets().latents)
 
 
-def test_the_temperature_of_the_second_phase_runs_over_that_phase(decoder, monkeypatch):
+def mixed_of(parts, **quirks):
+    return mixed_batch(parts, LossConfig(), MIXED, Quirks(**quirks).resolved(), seeded())
+
+
+def test_labels_are_the_matrix_that_mixed_the_scans():
+    batch = scans()
+    mixed = mixed_of([batch])
+    torch.testing.assert_close(mixed.parts[0].betas, mixed.labels @ batch.betas)
+    assert not torch.equal(mixed.parts[0].betas, batch.betas)
+
+
+def test_labels_of_trials_that_are_their_own_partner_are_lost_on_request(monkeypatch):
+    chosen_mixing(monkeypatch, [0.4, 1.0, 0.3], [0, 1, 2])
+    assert mixed_of([scans(3)]).labels.tolist() == torch.eye(3).tolist()
+    lost = mixed_of([scans(3)], lost_labels=True).labels
+    torch.testing.assert_close(lost, torch.diag(torch.tensor([0.6, 0.0, 0.7])))
+
+
+def test_labels_stay_within_a_subject_unless_they_shall_cross(monkeypatch):
+    chosen_mixing(monkeypatch, [0.4, 0.8], [1, 0])
+    parts = [scans(2), scans(2, subject=2, voxels=7)]
+    right = mixed_of(parts).labels
+    block = torch.tensor([[0.4, 0.6], [0.2, 0.8]])
+    torch.testing.assert_close(right, torch.block_diag(block, block))
+    crossed = mixed_of(parts, crossed_labels=True).labels
+    torch.testing.assert_close(crossed[:2], right[:2])
+    # The second subject's partners are looked for among the first subject's trials.
+    expected = torch.tensor([[0.0, 0.6, 0.4, 0.0], [0.2, 0.0, 0.0, 0.8]])
+    torch.testing.assert_close(crossed[2:], expected)
+
+
+def test_trials_of_several_subjects_are_each_others_contrast(tiny_experiment, monkeypatch):
+    shapes = {"token_shape": (5, 16), "latent_shape": (4, 8, 8)}
+    decoder = Decoder(tiny_experiment.decoder, num_voxels_of={1: 20, 2: 7}, **shapes).eval()
+    parts = [scans(3), scans(5, subject=2, voxels=7)]
     seen = []
     monkeypatch.setattr(
-        "mindeye.training.objective.soft_contrastive",
-        lambda brain, images, temperature: seen.append(temperature) or torch.zeros(()),
+        objective, "soft_contrastive", lambda brain, *_: seen.append(brain) or torch.zeros(())
     )
-    config = LossConfig(mixco_phase=0.5, soft_temperatures=(0.1, 0.3))
-    for share_done in (0.5, 0.75, 1.0):
-        losses_of(decoder, config, share_done)
-    assert seen == pytest.approx([0.1, 0.2, 0.3])
+    batch = StepBatch(parts=parts, targets=targets(8))
+    losses, _ = step_losses(decoder, batch, LossConfig(), SOFT, Quirks().resolved(), seeded())
+    apart = [decoder(part.betas, part.subject).embeddings for part in parts]
+    torch.testing.assert_close(seen[0], torch.cat(apart))
+    assert losses.keys() == {"contrastive", "prior", "low_level"}
 
 
 def test_the_priors_loss_sees_as_many_trials_as_told(decoder, monkeypatch):
@@ -124,14 +135,14 @@ def test_the_priors_loss_sees_as_many_trials_as_told(decoder, monkeypatch):
         "loss",
         lambda brain, images, generator: seen.append((len(brain), len(images))) or torch.zeros(()),
     )
-    losses_of(decoder, LossConfig(prior_trials=3), 0.9)
-    losses_of(decoder, LossConfig(prior_trials=None), 0.9)
+    losses_of(decoder, LossConfig(prior_trials=3), SOFT)
+    losses_of(decoder, LossConfig(prior_trials=None), SOFT)
     assert seen == [(3, 3), (8, 8)]
 
 
 def test_losses_follow_from_the_generator_alone(decoder):
-    for share_done in (0.0, 0.9):
-        first, second = (losses_of(decoder, LossConfig(), share_done, seed=4) for _ in range(2))
+    for phase in (MIXED, SOFT):
+        first, second = (losses_of(decoder, LossConfig(), phase, seed=4) for _ in range(2))
         assert {name: value.item() for name, value in first[0].items()} == {
             name: value.item() for name, value in second[0].items()
         }
@@ -141,6 +152,6 @@ def test_a_decoder_without_low_level_head_has_no_such_loss(tiny_experiment):
     config = replace(tiny_experiment.decoder, low_level=None)
     shapes = {"token_shape": (5, 16), "latent_shape": (4, 8, 8)}
     decoder = Decoder(config, num_voxels_of={1: 20}, **shapes)
-    losses, monitors = losses_of(decoder, LossConfig(), 0.5)
+    losses, monitors = losses_of(decoder, LossConfig(), SOFT)
     assert losses.keys() == {"contrastive", "prior"}
     assert monitors.keys() == {"top1"}

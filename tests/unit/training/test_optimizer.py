@@ -1,9 +1,14 @@
 """Which parameters decay, and that all of them learn."""
 
+from dataclasses import replace
+
 import torch
 from safetensors.torch import load_file
 
 from mindeye.models.decoder import Decoder
+from mindeye.models.mixer_backbone import MixerBackboneConfig
+from mindeye.models.published_prior import PublishedPriorConfig
+from mindeye.quirks import Quirks
 from mindeye.training.loop import train
 from mindeye.training.optimizer import decay_groups
 
@@ -21,6 +26,29 @@ def test_every_parameter_stands_in_one_decay_group_and_norms_and_biases_are_free
     assert {"prior.places", "prior.null_brain", "ridge.layers.1.bias"} <= free
     assert all(parameter.ndim > 1 for parameter in groups[0.1])
     assert not {name for name in free if "linear.weight" in name}
+
+
+def decayed_names(decoder: Decoder, **quirks) -> set[str]:
+    groups = decay_groups(decoder, 0.1, quirks=Quirks(**quirks))
+    decayed = {id(one) for group in groups if group["weight_decay"] for one in group["params"]}
+    return {name for name, one in decoder.named_parameters() if id(one) in decayed}
+
+
+def test_published_decay_spares_what_is_called_bias_and_nothing_else(tiny_experiment):
+    prior = PublishedPriorConfig(depth=1, num_heads=2, head_width=8)
+    config = replace(tiny_experiment.decoder, prior=prior, backbone=MixerBackboneConfig(width=24))
+    shapes = {"token_shape": (5, 16), "latent_shape": (4, 8, 8)}
+    decoder = Decoder(config, num_voxels_of={1: 20}, **shapes)
+    ours, published = decayed_names(decoder), decayed_names(decoder, decayed_norms=True)
+    assert ours < published
+    everything = {name for name, _ in decoder.named_parameters()}
+    assert everything - published == {name for name in everything if "bias" in name}
+    gained = {"prior.null_brain", "prior.places", "contrastive_head.layers.0.weight"}
+    assert gained <= published - ours
+    assert "prior.transformer.position_bias.table.weight" not in published
+    with_ridge = decayed_names(decoder, decayed_norms=True, decayed_ridge_bias=True)
+    assert with_ridge - published == {"ridge.layers.1.bias"}
+    assert decayed_names(decoder, decayed_ridge_bias=True) - ours == {"ridge.layers.1.bias"}
 
 
 def test_every_parameter_gets_a_gradient(tiny_experiment, tmp_path, monkeypatch):

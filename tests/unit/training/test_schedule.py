@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mindeye.training.schedule import one_cycle, soft_temperature
+from mindeye.training.schedule import one_cycle, phase_by_epoch, phase_by_step, soft_temperature
 
 
 def rates(num_steps: int = 200, warmup: float = 0.1) -> list[float]:
@@ -46,3 +46,25 @@ def test_the_temperature_goes_from_first_to_last_as_a_cosine():
     assert soft_temperature(0.5, pair) == pytest.approx(0.00575)
     quarter = 0.0075 - 0.0035 * (1 + math.cos(math.pi / 4)) / 2
     assert soft_temperature(0.25, pair) == pytest.approx(quarter)
+
+
+def test_by_step_mixco_fills_its_share_and_the_temperature_moves_over_the_rest():
+    settings = (0.5, 0.006, (0.1, 0.3))
+    assert phase_by_step(0.499, *settings).mixes
+    assert phase_by_step(0.499, *settings).temperature == 0.006
+    found = [phase_by_step(share, *settings) for share in (0.5, 0.75, 1.0)]
+    assert not any(one.mixes for one in found)
+    assert [one.temperature for one in found] == pytest.approx([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(("num_epochs", "mixed"), [(240, 79), (150, 49)])
+def test_by_epoch_the_phases_are_the_published_ones(num_epochs, mixed):
+    phases = [
+        phase_by_epoch(epoch, num_epochs, 0.33, 0.006, (0.004, 0.0075))
+        for epoch in range(num_epochs)
+    ]
+    assert [one.mixes for one in phases] == [True] * mixed + [False] * (num_epochs - mixed)
+    soft = [one.temperature for one in phases[mixed:]]
+    assert (soft[0], soft[-1]) == pytest.approx((0.004, 0.0075), rel=1e-12)
+    assert soft == sorted(soft)
+    assert len(set(soft)) == num_epochs - mixed

@@ -1,0 +1,88 @@
+"""Fine-tuning: the weights that a training starts from, and the parts that it trains."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from mindeye.files import read_json, sha256_of
+from mindeye.models.decoder import Decoder
+from mindeye.models.saved import ARCHITECTURE_FILE
+from mindeye.run import RunFolder
+
+RIDGES = ("ridge.layers.", "low_level_path.ridge.layers.")
+
+
+def start_hash(path: Path) -> str:
+    """By what provenance knows the run that a training starts from.
+
+    Raises:
+        FileNotFoundError: no finished run there.
+    """
+    run = RunFolder(path=path)
+    run.require_finished()
+    return sha256_of(run.weights_path)
+
+
+def starting_weights(
+    decoder: Decoder, path: Path, *, keep_ridge_bias: bool = False
+) -> dict[str, Tensor]:
+    """What a decoder takes over from a run.
+
+    Ridge layers of subjects that the run does not know are left out, and parts that it does not
+    have (a low-level head): they start fresh.
+
+    Args:
+        keep_ridge_bias: whether a new subject gets the bias of the run's first subject, as when
+            MindEye2 is fine-tuned.
+
+    Raises:
+        ValueError: the run's decoder has another architecture.
+    """
+    given = RunFolder(path=path).weights()
+    first_subject = next(iter(read_json(path / ARCHITECTURE_FILE)["num_voxels_of"]))
+    parts_given = {name.split(".")[0] for name in given}
+    chosen: dict[str, Tensor] = {}
+    for name, fresh in decoder.state_dict().items():
+        found, is_ridge = given.get(name), name.startswith(RIDGES)
+        if found is None and keep_ridge_bias and is_ridge and name.endswith(".bias"):
+            found = given.get(f"ridge.layers.{first_subject}.bias")
+        if found is None:
+            if name.split(".")[0] in parts_given and not is_ridge:
+                raise ValueError(
+                    f"{path} has no weight `{name}`: its decoder is of another architecture. "
+                    "Give the decoder the configuration of that run, or leave start_from out."
+                )
+            continue
+        if found.shape != fresh.shape:
+            raise ValueError(
+                f"`{name}` has shape {tuple(found.shape)} in {path}, but {tuple(fresh.shape)} "
+                "here. Give the decoder the configuration of that run, and its subjects their ROI."
+            )
+        chosen[name] = found
+    return chosen
+
+
+def train_only(decoder: Decoder, parts: Sequence[str] | None) -> None:
+    """Freezes all parts but these.
+
+    Raises:
+        LookupError: a part that this decoder does not have.
+    """
+    if parts is None:
+        return
+    known = [name for name, _ in decoder.named_children()]
+    for part in parts:
+        if part not in known:
+            raise LookupError(
+                f"`parts` names `{part}`, but this decoder has {', '.join(known)}. "
+                "Name those that shall be trained."
+            )
+    for name, module in decoder.named_children():
+        module.requires_grad_(name in parts)
+
+
+def training_mode(decoder: Decoder) -> None:
+    """Dropout for the parts that are trained; the others as they decode."""
+    for module in decoder.children():
+        module.train(any(one.requires_grad for one in module.parameters()))

@@ -1,0 +1,101 @@
+"""Fine-tuning: what a training takes over from another run, and what stays as it was."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mindeye.quirks import Quirks
+from mindeye.training.loop import train
+
+
+@pytest.fixture(scope="module")
+def other_subject(tiny_prepared, tmp_path_factory):
+    """The same scans as those of subject 2."""
+    import shutil
+
+    from mindeye.data.bundle import VoxelBundle
+
+    folder = tmp_path_factory.mktemp("second") / "prepared"
+    shutil.copytree(tiny_prepared, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["subject"] = 2
+    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=2)
+    shutil.rmtree(folder / "bundle")
+    bundle.save(folder / "bundle")
+    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
+    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
+    manifest["voxel_hash"] = bundle.voxel_hash
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def without_steps(config):
+    """Rates so small that no weight moves by more than a rounding error of the comparison."""
+    schedule = replace(config.schedule, num_epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    return replace(config, schedule=schedule)
+
+
+def test_a_new_subject_gets_a_ridge_of_its_own_and_everything_else_is_taken_over(
+    tiny_experiment, other_subject, uninterrupted, tmp_path
+):
+    first = uninterrupted(tiny_experiment)
+    given = load_file(first.weights_path)
+    for keep in (False, True):
+        config = replace(
+            without_steps(tiny_experiment),
+            data=(other_subject,),
+            start_from=first.path,
+            quirks=Quirks(kept_ridge_bias=keep),
+        )
+        run = train(config, tmp_path / f"keep{keep}")
+        found = load_file(run.weights_path)
+        assert {"ridge.layers.2.weight", "ridge.layers.2.bias"} <= found.keys()
+        for name in found.keys() & given.keys():
+            torch.testing.assert_close(found[name], given[name], rtol=0, atol=1e-9)
+        assert not torch.equal(found["ridge.layers.2.weight"], given["ridge.layers.1.weight"])
+        same = torch.allclose(found["ridge.layers.2.bias"], given["ridge.layers.1.bias"], atol=1e-9)
+        assert same == keep
+        assert run.provenance()["start"] is not None
+
+
+def test_only_the_named_parts_are_trained(tiny_experiment, uninterrupted, tmp_path):
+    first = uninterrupted(tiny_experiment)
+    config = replace(
+        tiny_experiment,
+        start_from=first.path,
+        parts=("low_level",),
+        losses=replace(tiny_experiment.losses, contrastive=0.0, prior=0.0),
+    )
+    before, after = (load_file(run.weights_path) for run in (first, train(config, tmp_path / "r")))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if name.startswith("low_level.")}
+
+
+def test_another_architecture_is_refused_with_both_shapes(tiny_experiment, uninterrupted, tmp_path):
+    first = uninterrupted(tiny_experiment)
+    wider = replace(tiny_experiment.decoder, contrastive_width=24)
+    config = replace(tiny_experiment, decoder=wider, start_from=first.path)
+    with pytest.raises(ValueError, match=r"has shape \(16, 16\) in .*, but \(24, 16\) here"):
+        train(config, tmp_path / "run")
+    deeper = replace(tiny_experiment.decoder, prior=replace(wider.prior, depth=2))
+    config = replace(tiny_experiment, decoder=deeper, start_from=first.path)
+    with pytest.raises(ValueError, match="its decoder is of another architecture"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_part_that_is_not_there_is_refused(tiny_experiment, uninterrupted, tmp_path):
+    config = replace(tiny_experiment, parts=("low_levels",))
+    with pytest.raises(LookupError, match="names `low_levels`, but this decoder has ridge, "):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_is_no_run_is_refused_before_anything_is_written(tiny_experiment, tmp_path):
+    config = replace(tiny_experiment, start_from=tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
