@@ -119,3 +119,31 @@ def top1_share(
     """Share of trials whose own image is the most similar of the batch (a monitor, no loss)."""
     own: Int[Tensor, trials] = torch.arange(len(brain), device=brain.device)
     return ((brain @ images.T).argmax(-1) == own).float().mean()
+
+
+def soft_map_contrast(
+    maps: Float[Tensor, "images places width"],
+    teacher_maps: Float[Tensor, "images places width"],
+    augmented_teacher_maps: Float[Tensor, "images places width"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """SoftCLIP between the places of feature maps: those of all images are told from each other.
+
+    s, t and a are the unit vectors at all places of all images: of the decoder, of a frozen
+    network, and of that network on an augmented view. The loss is the mean of two cross entropies,
+    of logits s a' with labels softmax(t a') and of a s' with softmax(a t'), all products divided by
+    `temperature`. Unlike `soft_contrastive`'s, these labels differ between the directions. Memory
+    grows with the square of images x places.
+
+    Source: MindEye1 (arXiv:2305.18274) A.4, released low-level training, temperature 0.075;
+    MindEye2's takes 0.2.
+    """
+    predicted, seen, augmented = (
+        functional.normalize(one.flatten(0, 1), dim=-1)
+        for one in (maps, teacher_maps, augmented_teacher_maps)
+    )
+    logits = predicted @ augmented.T / temperature
+    wanted = seen @ augmented.T / temperature
+    forward = functional.cross_entropy(logits, wanted.softmax(-1))
+    backward = functional.cross_entropy(logits.T, wanted.T.softmax(-1))
+    return (forward + backward) / 2
