@@ -28,7 +28,16 @@ class ClipTarget:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     identity: str
-    """Name and weights hash; keys the embedding cache."""
+    """Name, weights hash and what differs from the defaults below; keys the embedding cache."""
+    washed_out: bool = False
+    """Values of [0, 1] are taken for values of [-1, 1]: pictures are pale, without black.
+
+    MindEye2's embedder (sgm's FrozenOpenCLIPImageEmbedder, called with [0, 1]) does so, and its
+    released weights know only tokens of such pictures.
+    """
+    antialias: bool = True
+    """Whether larger pictures are filtered before they are made smaller; MindEye1's torchvision
+    (0.15) did not filter."""
 
     @property
     def side(self) -> int:
@@ -52,11 +61,13 @@ class ClipTarget:
     def preprocess(
         self, images: Float[Tensor, "images 3 height width"]
     ) -> Float[Tensor, "images 3 side side"]:
-        """Resizes (bicubic, antialiased) and normalises images in [0, 1]."""
+        """Resizes (bicubic) and normalises images in [0, 1]."""
         if images.shape[-2:] != (self.side, self.side):
             images = torch.nn.functional.interpolate(
-                images, size=(self.side, self.side), mode="bicubic", antialias=True
+                images, size=(self.side, self.side), mode="bicubic", antialias=self.antialias
             ).clamp(0, 1)
+        if self.washed_out:
+            images = (images + 1) / 2
         mean, std = (images.new_tensor(value).view(3, 1, 1) for value in (self.mean, self.std))
         return (images - mean) / std
 
@@ -82,7 +93,13 @@ def projected_tokens(
     return torch.cat([prefix, patches], dim=1) @ visual.proj
 
 
-def load_clip(source: str | Path | None = None, device: torch.device | str = "cpu") -> ClipTarget:
+def load_clip(
+    source: str | Path | None = None,
+    device: torch.device | str = "cpu",
+    *,
+    washed_out: bool = False,
+    antialias: bool = True,
+) -> ClipTarget:
     """Loads a CLIP from a folder (open_clip_config.json + open_clip_model.safetensors).
 
     None takes the offline one.
@@ -106,7 +123,12 @@ def load_clip(source: str | Path | None = None, device: torch.device | str = "cp
         tokenizer=open_clip.get_tokenizer(name),
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
-        identity=f"{folder.name}-{weights_hash(weights)}",
+        identity=(
+            f"{folder.name}-{weights_hash(weights)}"
+            f"{'+washed-out' if washed_out else ''}{'' if antialias else '+aliased'}"
+        ),
+        washed_out=washed_out,
+        antialias=antialias,
     )
 
 

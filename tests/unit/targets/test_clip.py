@@ -3,8 +3,10 @@ import shutil
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import normalize, resize
 
-from mindeye.targets.clip import load_clip
+from mindeye.targets.clip import load_clip, weights_hash
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,41 @@ def test_pictures_of_any_size_are_resized_and_others_only_normalised(clip):
         functional.cosine_similarity(small.flatten(), clip.preprocess(pictures()).flatten(), dim=0)
         > 0.9
     )
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_resizing_is_torchvisions_with_and_without_antialiasing(networks, antialias):
+    target = load_clip(networks.clip, antialias=antialias)
+    large = pictures(side=75)
+    expected = resize(large, [32, 32], InterpolationMode.BICUBIC, antialias=antialias).clamp(0, 1)
+    expected = normalize(expected, target.mean, target.std)
+    torch.testing.assert_close(target.preprocess(large), expected)
+    other = load_clip(networks.clip, antialias=not antialias)
+    assert (other.preprocess(large) - expected).abs().mean() > 0.1
+
+
+@pytest.mark.parametrize("washed_out", [True, False])
+def test_washed_out_pictures_lose_their_black_and_only_when_asked(networks, clip, washed_out):
+    target = load_clip(networks.clip, washed_out=washed_out)
+    seen = torch.empty(3, 3, 32, 32)
+    for where, value in enumerate(pictures().flatten().tolist()):
+        seen.flatten()[where] = (value + 1) / 2 if washed_out else value
+    torch.testing.assert_close(target.tokens(pictures()), clip.tokens(seen))
+    # The test's CLIP maps [0, 1] to [-1, 1]: black is -1, and grey is 0.
+    black = target.preprocess(torch.zeros(1, 3, 75, 75))
+    torch.testing.assert_close(black, torch.full_like(black, 0.0 if washed_out else -1.0))
+
+
+def test_what_changes_tokens_changes_the_identity(networks, clip):
+    plain = f"tiny-clip-{weights_hash(networks.clip / 'open_clip_model.safetensors')}"
+    identities = [
+        load_clip(networks.clip, washed_out=washed_out, antialias=antialias).identity
+        for washed_out in (False, True)
+        for antialias in (True, False)
+    ]
+    suffixes = ["", "+aliased", "+washed-out", "+washed-out+aliased"]
+    assert identities == [plain + suffix for suffix in suffixes]
+    assert clip.identity == plain
 
 
 def test_texts_become_unit_vectors_in_the_space_of_the_cls_token(clip):
