@@ -1,6 +1,7 @@
 """Scores of reconstructed pictures against the shown ones, each image by itself."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,9 +13,16 @@ from mindeye.metrics.identification import (
     two_way_wins,
     two_way_wins_of_permutation,
 )
-from mindeye.metrics.pixels import pixel_correlation, structural_similarity
+from mindeye.metrics.pixels import (
+    NATIVE,
+    PUBLISHED,
+    ResizeChain,
+    pixel_correlation,
+    structural_similarity,
+)
 from mindeye.metrics.statistics import metric_row, permutation_null
 from mindeye.pictures import as_images
+from mindeye.quirks import Quirks
 from mindeye.targets.clip import ClipTarget
 from mindeye.types import MetricRow
 
@@ -28,26 +36,39 @@ PIXCORR, SSIM, TWO_WAY = METRICS
 BATCH = 100
 
 
+def chain_of(quirks: Quirks) -> ResizeChain:
+    """What pictures pass through before pixel metrics under resolved quirks."""
+    if not quirks.resized_through_256:
+        return NATIVE
+    return replace(PUBLISHED, antialias=not quirks.aliased_resizing)
+
+
 @torch.inference_mode()
 def picture_scores(
     reconstructed: UInt8[np.ndarray, "images height width 3"],
-    shown: UInt8[np.ndarray, "images height width 3"],
+    shown: UInt8[np.ndarray, "images shown_height shown_width 3"],
     clip: ClipTarget,
+    *,
+    chain: ResizeChain = NATIVE,
+    ssim_by_columns: bool = False,
 ) -> dict[str, Float[np.ndarray, "images"]]:
     """Per-image values of every metric.
 
-    A picture without any variance (a blank one) has no correlation; it scores 0, which is
-    what a picture that says nothing deserves, and is not left out.
+    Both kinds of pictures have one size unless `chain` gives them one; it is for pixel metrics,
+    and CLIP sees pictures as they come. A picture without any variance (a blank one) has no
+    correlation; it scores 0, which is what a picture that says nothing deserves, and is not left
+    out.
     """
     ours, theirs = as_images(reconstructed), as_images(shown)
     blank = ours.flatten(1).std(1) < 1e-4
     if blank.any():
         ours = torch.where(blank.view(-1, 1, 1, 1), _ramp(ours.shape), ours)
-    correlation = pixel_correlation(ours, theirs)
+    correlation = pixel_correlation(ours, theirs, chain)
     correlation = torch.where(blank, torch.zeros_like(correlation), correlation)
+    similarity = structural_similarity(ours, theirs, chain, by_columns=ssim_by_columns)
     return {
         PIXCORR: np.asarray(correlation, dtype=np.float64),
-        SSIM: np.asarray(structural_similarity(ours, theirs), dtype=np.float64),
+        SSIM: np.asarray(similarity, dtype=np.float64),
         TWO_WAY: np.asarray(
             two_way_wins(pooled(ours, clip), pooled(theirs, clip)), dtype=np.float64
         ),
@@ -70,7 +91,7 @@ def score_rows(
 def permuted_row(
     system: str,
     reconstructed: UInt8[np.ndarray, "images height width 3"],
-    shown: UInt8[np.ndarray, "images height width 3"],
+    shown: UInt8[np.ndarray, "images shown_height shown_width 3"],
     clip: ClipTarget,
     rng: np.random.Generator,
 ) -> MetricRow:

@@ -71,6 +71,31 @@ def test_structural_similarity_is_scikit_images(height, width, make):
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (74, 75), (139, 40)])
+@pytest.mark.parametrize("make", ["noise", "smooth"])
+def test_structural_similarity_by_columns_is_scikit_images_with_columns_as_channels(
+    height, width, make
+):
+    seen = noise(2, height, width) if make == "noise" else smooth(2, 140)[..., :height, :width]
+    reconstructed = (seen + 0.2 * (noise(2, height, width, 5) - 0.5)).clamp(0, 1)
+    expected = [
+        skimage_similarity(
+            rgb2gray(a.double().numpy(), channel_axis=0),
+            rgb2gray(b.double().numpy(), channel_axis=0),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            channel_axis=-1,
+        )
+        for a, b in zip(reconstructed, seen, strict=True)
+    ]
+    values = structural_similarity(reconstructed, seen, by_columns=True)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6)
+    whole = structural_similarity(reconstructed, seen)
+    assert (values - whole).abs().min() > 1e-4
+
+
 def test_grey_is_scikit_images():
     image = noise(1)[0]
     np.testing.assert_allclose(grey(image), rgb2gray(image.numpy(), channel_axis=0), atol=1e-6)

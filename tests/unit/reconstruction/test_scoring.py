@@ -3,12 +3,18 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from skimage.color import rgb2gray
+from skimage.metrics import structural_similarity
+from torchvision.transforms.functional import resize
 
+from mindeye.metrics.pixels import NATIVE, ResizeChain
+from mindeye.quirks import Quirks
 from mindeye.reconstruction.scoring import (
     METRICS,
     PIXCORR,
     SSIM,
     TWO_WAY,
+    chain_of,
     derangement,
     nearest_training_images,
     permuted_row,
@@ -52,6 +58,60 @@ def test_a_blank_picture_scores_no_correlation_and_is_not_left_out(shown, clip):
     assert all(np.isfinite(values).all() and len(values) == 6 for values in scores.values())
     np.testing.assert_allclose(np.delete(scores[PIXCORR], 2), np.ones(5), atol=1e-4)
     np.testing.assert_array_equal(drawn[2], 128)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("resized", [True, False])
+@pytest.mark.parametrize("by_columns", [True, False])
+def test_pixel_metrics_are_those_of_the_protocol(shown, clip, antialias, resized, by_columns):
+    """Second witness: torchvision resizes, NumPy and scikit-image compare."""
+    shown, drawn = shown[:2], (shown[:2] * 0.5 + shown[2:4] * 0.5).astype(np.uint8)
+    shown = shown.repeat(9, axis=1).repeat(9, axis=2) if resized else shown  # 288 px shrink
+    quirks = Quirks(resized_through_256=resized, aliased_resizing=not antialias).resolved()
+    scores = picture_scores(drawn, shown, clip, chain=chain_of(quirks), ssim_by_columns=by_columns)
+    for index in range(2):
+        first, second = (
+            torch.from_numpy(one[index]).permute(2, 0, 1).double() / 255 for one in (drawn, shown)
+        )
+        for side in (256, 425) if resized else ():
+            first, second = (
+                resize(one, [side] * 2, antialias=antialias) for one in (first, second)
+            )
+        expected = np.corrcoef(first.flatten(), second.flatten())[0, 1]
+        assert scores[PIXCORR][index] == pytest.approx(expected, abs=1e-5)
+        expected = structural_similarity(
+            *(rgb2gray(one.numpy(), channel_axis=0) for one in (first, second)),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            channel_axis=-1 if by_columns else None,
+        )
+        assert scores[SSIM][index] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_chain_changes_pixel_metrics_only(shown, clip):
+    drawn = shown[[1, 2, 3, 4, 5, 0]]
+    native = picture_scores(drawn, shown, clip)
+    chained = picture_scores(drawn, shown, clip, chain=ResizeChain(sides=(16,), antialias=False))
+    np.testing.assert_array_equal(native[TWO_WAY], chained[TWO_WAY])
+    assert np.abs(native[SSIM] - chained[SSIM]).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("quirks", "expected"),
+    [
+        (Quirks(), "native size"),
+        (Quirks(aliased_resizing=True), "native size"),
+        (Quirks(resized_through_256=True), "256 then 425 px, bilinear, antialias on"),
+        (Quirks(compat="mindeye1"), "256 then 425 px, bilinear, antialias off"),
+        (Quirks(compat="mindeye2"), "256 then 425 px, bilinear, antialias off"),
+        (Quirks(compat="mindeye2", resized_through_256=False), "native size"),
+    ],
+)
+def test_quirks_choose_the_chain(quirks, expected):
+    assert chain_of(quirks.resolved()).describe() == expected
+    assert chain_of(Quirks().resolved()) is NATIVE
 
 
 def test_the_pooled_embedding_is_the_cls_token(shown, clip):
