@@ -189,3 +189,21 @@ def test_a_picture_into_which_no_crop_fits_stays_whole():
     images = pictures(4, 8, 64)
     config = only("crop_chance", crop_scale=(0.9, 1.0), crop_ratio=(1.0, 1.0))
     assert torch.equal(augmented(images, config, seeded()), images)
+
+
+def test_shapes_of_crops_are_uniform_in_the_logarithm(monkeypatch):
+    config = only("crop_chance", crop_scale=(0.05, 0.05), crop_ratio=(0.25, 1.0))
+    _, _, rows, columns = crops_of(monkeypatch, config, 96, 96).double().unbind(1)
+    logs = (columns / rows).log()
+    error = 4 * math.log(4) / math.sqrt(12 * 300)
+    assert logs.mean().item() == pytest.approx(-math.log(4) / 2, abs=error)
+
+
+def test_parts_of_the_jitter_are_drawn_independently(monkeypatch):
+    calls = record(monkeypatch, "adjust_brightness", "adjust_contrast", "adjust_saturation")
+    augmented(pictures(300, 4, 4), only("jitter_chance"), seeded())
+    factors = {name: [] for name, _ in calls}
+    for name, factor in calls:
+        factors[name].append(factor)
+    correlations = torch.tensor(list(factors.values())).corrcoef() - torch.eye(3)
+    assert correlations.abs().max() < 4 / math.sqrt(300)
