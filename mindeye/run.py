@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mindeye import __version__
-from mindeye.config import differences, dump_yaml, to_mapping
+from mindeye.config import differences, dump_yaml, from_mapping, to_mapping
 from mindeye.files import (
     atomic_path,
     holds_something,
@@ -25,6 +25,7 @@ from mindeye.files import (
     unwritten,
     write_json,
 )
+from mindeye.quirks import Quirks
 
 # Keys of a configuration that say where something lies, not what it is.
 PLACES = ("data", "clip", "vae", "start_from")
@@ -92,6 +93,11 @@ class RunFolder:
                 "Make one with `mindeye train CONFIG --out RUN`."
             )
         return read_json(path)
+
+    def quirks(self) -> Quirks:
+        """Where this run follows a published system; nowhere, where it does not say."""
+        saved = self.provenance().get("quirks", {})
+        return from_mapping(Quirks, saved, str(self.path / "provenance.json")).resolved()
 
     def require_finished(self) -> None:
         """Refuses a run whose training has not ended.

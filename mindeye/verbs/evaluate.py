@@ -1,6 +1,6 @@
 """`mindeye evaluate`: a folder of reconstructions -> scores with floors and ceilings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,12 @@ from mindeye.files import sha256_of, write_json
 from mindeye.metrics.pixels import resize
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images, as_pictures
+from mindeye.quirks import Quirks, quirks_from
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
-from mindeye.reconstruction.pipeline import (
-    Artist,
-    ReconstructionConfig,
-    reconstruct,
-)
+from mindeye.reconstruction.pipeline import Artist, reconstruct
 from mindeye.reconstruction.scoring import (
+    chain_of,
     derangement,
     nearest_training_images,
     permuted_row,
@@ -28,11 +26,11 @@ from mindeye.reconstruction.scoring import (
 )
 from mindeye.report.tables import write_rows_tsv, write_tsv
 from mindeye.run import RunFolder
-from mindeye.targets.clip import load_clip
+from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.types import Decoded, MetricRow
 from mindeye.verbs.device import require_device
 from mindeye.verbs.reconstruct import scans_of
-from mindeye.verbs.saved_results import read_manifest, read_pictures
+from mindeye.verbs.saved_results import Manifest, read_manifest, read_pictures
 
 CEILING = "ceiling: true tokens"
 SHUFFLED = "floor: shuffled scans"
@@ -48,7 +46,7 @@ class Evaluation:
     per_image: dict[str, dict[str, np.ndarray]]
     image_ids: np.ndarray
     about: dict
-    """Run, weights, subject, system and banner."""
+    """Run, weights, subject, system, banner, pixel protocol and names of the quirks that are on."""
 
 
 def evaluate_folder(
@@ -58,6 +56,8 @@ def evaluate_folder(
     data: Path | None = None,
     seed: int = 0,
     device: str = "cpu",
+    compat: str | None = None,
+    quirk_settings: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores a folder of `mindeye reconstruct`; writes evaluation.json, .tsv and per_image.tsv.
@@ -66,42 +66,40 @@ def evaluate_folder(
 
     Args:
         run_path: the run that drew the folder, where it has moved since.
+        compat: the published system whose metrics are taken; None takes those of the run.
+        quirk_settings: `name=on` or `name=off`, on top.
 
     Raises:
         FileNotFoundError: no finished reconstructions, or their run is gone.
         ValueError: another run than the one that drew the folder, or another generator.
+        LookupError: an unknown system or quirk.
     """
     require_device(device)
     ours, manifest = read_pictures(folder), read_manifest(folder)
     about = manifest.about
     place = run_of(folder, about, run_path)
+    quirks = quirks_from(compat, quirk_settings, base=RunFolder(path=place).quirks()).resolved()
+    chain = chain_of(quirks)
     run = open_run(place, subject=about["subject"], data=data, device=device)
     artist = open_artist(run, device)
-    if artist.generator.identity != manifest.generator:
-        raise ValueError(
-            f"{folder} was drawn by {manifest.generator}, but here is {artist.generator.identity}: "
-            "its ceiling cannot be drawn. Restore that generator, or draw the folder again."
-        )
-    side = ours.pictures.shape[1]
+    require_generator(folder, manifest.generator, artist)
+    # A chain brings both to one size, and is published for pictures as they are stored.
+    side = None if chain.sides else ours.pictures.shape[1]
     shown = shown_pictures(run, ours.image_ids, side)
     rng = np.random.default_rng(seed)
-    # A folder of true tokens from before the run moved is opened again, so it keeps its path.
-    ceiling_about = {**about, "system": CEILING}
     pictures = {
         about["system"]: ours.pictures,
-        CEILING: true_token_pictures(
-            run, artist, ours.image_ids, folder, manifest.settings, ceiling_about, progress
-        ),
+        CEILING: true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress),
         SHUFFLED: ours.pictures[derangement(len(shown), rng)],
         NEAREST: nearest_pictures(run, about["split"], ours.image_ids, side),
+        **({} if ours.blurry is None else {"blurry only": ours.blurry}),
     }
-    if ours.blurry is not None:
-        pictures["blurry only"] = ours.blurry
-    # Scores are counted on the CPU, where the pictures are.
-    clip = artist.clip if device == "cpu" else load_clip(run.provenance["paths"]["clip"])
-    per_image = {system: picture_scores(one, shown, clip) for system, one in pictures.items()}
+    clip = scoring_clip(artist, run, quirks)
+    how = {"chain": chain, "ssim_by_columns": quirks.ssim_by_columns}
+    per_image = {name: picture_scores(one, shown, clip, **how) for name, one in pictures.items()}
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
     rows.append(permuted_row(PERMUTED, ours.pictures, shown, clip, rng))
+    about = {**about, "metrics": chain.describe(), "quirks": list(quirks.switched_on())}
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)
     return result
@@ -131,10 +129,35 @@ def run_of(folder: Path, about: Mapping[str, Any], given: Path | None) -> Path:
     return place
 
 
-def shown_pictures(run: OpenRun, image_ids: np.ndarray, side: int) -> np.ndarray:
+def require_generator(folder: Path, drawn_by: str, artist: Artist) -> None:
+    """Refuses another generator than the folder's: it cannot draw the ceiling.
+
+    Raises:
+        ValueError: names both.
+    """
+    if artist.generator.identity != drawn_by:
+        raise ValueError(
+            f"{folder} was drawn by {drawn_by}, but here is {artist.generator.identity}: "
+            "its ceiling cannot be drawn. Restore that generator, or draw the folder again."
+        )
+
+
+def scoring_clip(artist: Artist, run: OpenRun, quirks: Quirks) -> ClipTarget:
+    """The CLIP that identifies pictures, on the CPU, where they are."""
+    # Never washed out, whatever the run learned: it judges pictures, and the published metrics
+    # show them to CLIP in their true colours.
+    loaded, antialias = artist.clip, not quirks.aliased_resizing
+    is_here = next(loaded.model.parameters()).device.type == "cpu"
+    if is_here and not loaded.washed_out and loaded.antialias == antialias:
+        return loaded
+    return load_clip(run.provenance["paths"]["clip"], antialias=antialias)
+
+
+def shown_pictures(run: OpenRun, image_ids: np.ndarray, side: int | None) -> np.ndarray:
     """What the person saw, uint8, resized to `side` (bilinear, antialiased) where it differs."""
     shown = as_images(run.prepared.images[run.prepared.rows_of(image_ids)])
-    return as_pictures(shown if shown.shape[-1] == side else resize(shown, side, antialias=True))
+    fits = side is None or shown.shape[-1] == side
+    return as_pictures(shown if fits else resize(shown, side, antialias=True))
 
 
 def true_token_pictures(
@@ -142,8 +165,7 @@ def true_token_pictures(
     artist: Artist,
     image_ids: np.ndarray,
     folder: Path,
-    settings: ReconstructionConfig,
-    about: dict,
+    manifest: Manifest,
     progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
     """What the generator draws from the shown images' own tokens, from noise, one candidate."""
@@ -159,16 +181,19 @@ def true_token_pictures(
     drawn = reconstruct(
         truth,
         artist,
-        replace(settings, candidates=1, strength=1.0),
+        replace(manifest.settings, candidates=1, strength=1.0),
         folder / "true_tokens",
         sample_tokens=None,
-        about=about,
+        # A folder from before the run moved is opened again, so it keeps the run's path.
+        about={**manifest.about, "system": CEILING},
         progress=progress,
     )
     return drawn.pictures
 
 
-def nearest_pictures(run: OpenRun, split: str, image_ids: np.ndarray, side: int) -> np.ndarray:
+def nearest_pictures(
+    run: OpenRun, split: str, image_ids: np.ndarray, side: int | None
+) -> np.ndarray:
     """For each scan, the training image that the contrastive head finds closest."""
     scans = scans_of(run.prepared, split, None, 0)
     decoded = decode(run.decoder, scans)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mindeye.quirks import Quirks
 from mindeye.run import RunFolder, versions
 
 
@@ -34,6 +35,19 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(run, tiny_experi
     with pytest.raises(ValueError, match="is not empty and holds no run"):
         run.begin(tiny_experiment, {"data": []})
     assert [path.name for path in run.path.iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.parametrize("saved", [None, {}, {"compat": "mindeye2", "blended_with_blurry": False}])
+def test_a_run_knows_its_quirks_and_an_older_one_has_none(run, tiny_experiment, saved):
+    run.begin(tiny_experiment, {"data": []} if saved is None else {"data": [], "quirks": saved})
+    assert run.quirks() == Quirks(**(saved or {})).resolved()
+    assert bool(run.quirks().switched_on()) == bool(saved)
+
+
+def test_a_quirk_that_nobody_knows_is_refused_with_the_likely_one(run, tiny_experiment):
+    run.begin(tiny_experiment, {"data": [], "quirks": {"washed_targets": True}})
+    with pytest.raises(LookupError, match=r"`washed_targets` in .*Did you mean `washed_out_targ"):
+        run.quirks()
 
 
 def test_weights_come_back_and_end_the_run(run, tiny_experiment):
