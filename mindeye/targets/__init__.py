@@ -1,1 +1,1 @@
-"""Frozen image networks: CLIP tokens, VAE latents, and their cache."""
+"""Frozen image networks: CLIP tokens, VAE latents and their cache, feature maps."""
