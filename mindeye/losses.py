@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,9 @@ class Mixing:
         partner keeps a whole label.
         """
         rest = (1 - self.kept).unsqueeze(1)
-        return torch.diag(self.kept) + rest * one_hot(self.partner, len(self.kept)).to(self.kept)
+        return torch.diag(self.kept) + rest * functional.one_hot(self.partner, len(self.kept)).to(
+            self.kept
+        )
 
     def lossy_labels(self) -> Float[Tensor, "trials trials"]:
         """Labels as published: for a trial that is its own partner the rest replaces what it keeps.

@@ -28,7 +28,7 @@ from mindeye.files import (
 from mindeye.quirks import Quirks
 
 # Keys of a configuration that say where something lies, not what it is.
-PLACES = ("data", "clip", "vae", "start_from")
+PLACES = ("data", "clip", "vae", "teacher", "start_from")
 _PACKAGES = ("torch", "open_clip_torch", "diffusers", "webdataset", "accelerate", "numpy")
 
 

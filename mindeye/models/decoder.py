@@ -95,10 +95,29 @@ class Decoder(nn.Module):
         hidden = self.backbone(self.ridge(betas, subject))
         brain_tokens = self.token_head(hidden)
         retrieval_tokens = self.contrastive_head(brain_tokens)
+        latents, maps = None, None
+        if self.low_level:
+            latents, maps = self._blurry(betas, subject, hidden)
+        return DecoderOutput(brain_tokens, retrieval_tokens, latents, maps)
+
+    def blurry(self, betas: Float[Tensor, "trials voxels"], subject: int) -> LowLevelOutput:
+        """What the low-level head says, and nothing else is computed.
+
+        Raises:
+            ValueError: a decoder without low-level head.
+        """
+        if not self.low_level:
+            raise ValueError("This decoder has no low-level head. Configure decoder.low_level.")
+        hidden = None if self.low_level_path else self.backbone(self.ridge(betas, subject))
+        return self._blurry(betas, subject, hidden)
+
+    def _blurry(
+        self,
+        betas: Float[Tensor, "trials voxels"],
+        subject: int,
+        hidden: Float[Tensor, "trials latent"] | None,
+    ) -> LowLevelOutput:
         if self.low_level_path:
             hidden = self.low_level_path(betas, subject)
-        blurry = self.low_level(hidden) if self.low_level else None
-        maps = None
-        if isinstance(blurry, LowLevelOutput):
-            blurry, maps = blurry
-        return DecoderOutput(brain_tokens, retrieval_tokens, blurry, maps)
+        output = self.low_level(hidden)
+        return output if isinstance(output, LowLevelOutput) else LowLevelOutput(output, None)

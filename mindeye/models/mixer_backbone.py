@@ -52,12 +52,12 @@ class ScalarMixer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shift = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(1))
         self.first = nn.Linear(1, 1)
         self.second = nn.Linear(1, 1)
 
     def forward(self) -> Float[Tensor, ""]:
-        return self.second(functional.gelu(self.first(self.shift))).squeeze(0)
+        return self.second(functional.gelu(self.first(self.bias))).squeeze(0)
 
 
 def _idle_block(width: int) -> nn.ModuleDict:

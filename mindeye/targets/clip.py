@@ -1,8 +1,10 @@
 """A frozen CLIP: images -> the tokens that the decoder learns, texts -> embeddings."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import open_clip
 import torch
@@ -17,11 +19,7 @@ OFFLINE_CLIP = ASSETS / "scenes-clip"
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTarget:
-    """An open_clip model with the token convention of MindEye1 (RECIPE: arXiv:2305.18274, A.2).
-
-    Tokens are the last layer's, CLS first, after the final LayerNorm and the projection into the
-    space shared with text, all divided by the norm of the image's CLS token.
-    """
+    """An open_clip model and what of it the decoder learns."""
 
     model: nn.Module
     tokenizer: open_clip.SimpleTokenizer
@@ -29,6 +27,8 @@ class ClipTarget:
     std: tuple[float, float, float]
     identity: str
     """Name, weights hash and what differs from the defaults below; keys the embedding cache."""
+    form: str = "projected"
+    """A key of `FORMS`."""
     washed_out: bool = False
     """Values of [0, 1] are taken for values of [-1, 1]: pictures are pale, without black.
 
@@ -49,14 +49,18 @@ class ClipTarget:
         """(tokens, width) of one image."""
         visual = self.model.visual
         rows, columns = visual.grid_size
-        return rows * columns + 1, visual.proj.shape[1]
+        width, projected_width = visual.proj.shape
+        return {
+            "projected": (rows * columns + 1, projected_width),
+            "patches": (rows * columns, width),
+            "embedding": (1, projected_width),
+        }[self.form]
 
     def tokens(
         self, images: Float[Tensor, "images 3 rows columns"]
     ) -> Float[Tensor, "images tokens width"]:
         """Tokens of RGB images in [0, 1] of any size."""
-        raw = projected_tokens(self.model.visual, self.preprocess(images))
-        return raw / raw[:, :1].norm(dim=-1, keepdim=True)
+        return FORMS[self.form](self.model.visual, self.preprocess(images))
 
     def preprocess(
         self, images: Float[Tensor, "images 3 height width"]
@@ -77,10 +81,10 @@ class ClipTarget:
         return self.model.encode_text(self.tokenizer(texts).to(device), normalize=True)
 
 
-def projected_tokens(
+def last_tokens(
     visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
 ) -> Float[Tensor, "images tokens width"]:
-    """Last-layer tokens of an open_clip VisionTransformer, CLS first, after ln_post and proj."""
+    """Last-layer tokens of an open_clip VisionTransformer, CLS first, after ln_post."""
     output = visual.forward_intermediates(
         pixels,
         indices=1,
@@ -90,7 +94,37 @@ def projected_tokens(
         output_extra_tokens=True,
     )
     prefix, patches = output["image_intermediates_prefix"][-1], output["image_intermediates"][-1]
-    return torch.cat([prefix, patches], dim=1) @ visual.proj
+    return torch.cat([prefix, patches], dim=1)
+
+
+def projected_tokens(
+    visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
+) -> Float[Tensor, "images tokens width"]:
+    """All tokens in the space shared with text, divided by the norm of the image's CLS token.
+
+    Source: MindEye1 (arXiv:2305.18274), A.2.
+    """
+    raw = last_tokens(visual, pixels) @ visual.proj
+    return raw / raw[:, :1].norm(dim=-1, keepdim=True)
+
+
+def patch_tokens(
+    visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
+) -> Float[Tensor, "images tokens width"]:
+    """The patches' tokens alone, not projected (MindEye2, arXiv:2403.11207, open_clip 2.24)."""
+    return last_tokens(visual, pixels)[:, 1:]
+
+
+def embedding_token(
+    visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
+) -> Float[Tensor, "images 1 width"]:
+    """The image's embedding as its only token, at its own length (MindEye1's 1 x 768 variant)."""
+    return last_tokens(visual, pixels)[:, :1] @ visual.proj
+
+
+FORMS: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = MappingProxyType(
+    {"projected": projected_tokens, "patches": patch_tokens, "embedding": embedding_token}
+)
 
 
 def load_clip(
@@ -99,6 +133,7 @@ def load_clip(
     *,
     washed_out: bool = False,
     antialias: bool = True,
+    form: str = "projected",
 ) -> ClipTarget:
     """Loads a CLIP from a folder (open_clip_config.json + open_clip_model.safetensors).
 
@@ -106,7 +141,12 @@ def load_clip(
 
     Raises:
         FileNotFoundError: the folder lacks one of the two files.
+        LookupError: unknown form of tokens.
     """
+    if form not in FORMS:
+        raise LookupError(
+            f"Unknown form of CLIP tokens `{form}`. Choose one of {', '.join(FORMS)}."
+        )
     folder = Path(source or OFFLINE_CLIP)
     weights = folder / "open_clip_model.safetensors"
     for path in (folder / "open_clip_config.json", weights):
@@ -126,7 +166,9 @@ def load_clip(
         identity=(
             f"{folder.name}-{weights_hash(weights)}"
             f"{'+washed-out' if washed_out else ''}{'' if antialias else '+aliased'}"
+            f"{'' if form == 'projected' else f'+{form}'}"
         ),
+        form=form,
         washed_out=washed_out,
         antialias=antialias,
     )

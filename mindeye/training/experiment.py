@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mindeye.models.decoder import DecoderConfig
+from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.quirks import Quirks
+from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
 from mindeye.training.presentation import PRESENTATIONS
 
 # Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
@@ -19,6 +21,10 @@ class LossConfig:
     prior: float = 30.0
     """Weight of the prior's loss (MindEye1, arXiv:2305.18274, A.5)."""
     low_level: float = 0.5
+    """Weight of the distance of the VAE latents."""
+    maps: float = 0.0
+    """Weight of the contrast of a published low-level network's maps with the teacher's."""
+    map_temperature: float = 0.2
     mixco_concentration: float = 0.15
     """Of the Beta distribution that says how much of a trial is kept."""
     mixco_share: float = 0.5
@@ -32,11 +38,11 @@ class LossConfig:
     """How many trials of a batch the prior's loss sees; all when left out."""
 
     def __post_init__(self) -> None:
-        for name in ("contrastive", "prior", "low_level"):
+        for name in ("contrastive", "prior", "low_level", "maps"):
             _require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
         for name in ("mixco_share", "mixco_phase"):
             _require_share(f"losses.{name}", getattr(self, name))
-        for name in ("mixco_concentration", "mixco_temperature"):
+        for name in ("mixco_concentration", "mixco_temperature", "map_temperature"):
             value = getattr(self, name)
             _require(value > 0, f"losses.{name}", value, "more than 0")
         temperatures = self.soft_temperatures
@@ -98,8 +104,19 @@ class ExperimentConfig:
     """Prepared folders, one for each subject (`mindeye prepare`)."""
     clip: Path | None = None
     """Folder of the CLIP whose tokens are learned; the offline one when left out."""
+    clip_tokens: str = "projected"
+    """What of CLIP is learned: `projected` (all tokens in the space of texts, MindEye1), `patches`
+    (those of the patches, not projected, MindEye2) or `embedding` (one, for retrieval)."""
     vae: Path | None = None
     """Folder of the VAE; the offline one when left out."""
+    teacher: Path | None = None
+    """Folder of the ConvNeXt whose maps a published low-level network learns beside its latents."""
+    augmentation: AugmentationConfig | None = None
+    """Changes of the training pictures before CLIP sees them, anew in every step; none when left
+    out, and then CLIP's tokens are computed once. `flip_chance` counts with the quirk
+    `flipped_targets` alone: a mirrored picture is not what the brain saw."""
+    map_augmentation: AugmentationConfig = MINDEYE2_BLUR
+    """Changes of the other view that the teacher sees."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -123,6 +140,14 @@ class ExperimentConfig:
             shares |= {f"{part}.{one}": known[one] for one in SHARES if one in known}
         for key, value in counts.items():
             _require(value >= 1, f"decoder.{key}", value, "1 or more")
+        low_level = self.decoder.low_level
+        has_maps = isinstance(low_level, PublishedLowLevelConfig) and bool(low_level.map_width)
+        if len({has_maps, self.losses.maps > 0, self.teacher is not None}) > 1:
+            raise ValueError(
+                f"`decoder.low_level` {'makes' if has_maps else 'makes no'} maps, `losses.maps` is "
+                f"{self.losses.maps} and `teacher` is {self.teacher}. Give map_width, a weight "
+                "and a teacher, or none of the three (map_width: null)."
+            )
         blocks = self.decoder.backbone.num_blocks
         _require(blocks >= 0, "decoder.backbone.num_blocks", blocks, "0 or more")
         for key, value in shares.items():

@@ -10,23 +10,21 @@ from torch import Tensor, nn
 
 from mindeye.config import to_mapping
 from mindeye.data.batches import PreparedSubject
-from mindeye.losses import top1_share
-from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
-from mindeye.targets.clip import ClipTarget, load_clip
-from mindeye.targets.vae import VaeTarget, load_vae
 from mindeye.training.experiment import ExperimentConfig
-from mindeye.training.length import TrainingLength, length_of
-from mindeye.training.objective import step_losses
+from mindeye.training.length import length_of
+from mindeye.training.networks import FrozenNetworks, open_networks
+from mindeye.training.objective import StepBatch, step_losses
 from mindeye.training.optimizer import decay_groups
-from mindeye.training.order import BatchRows, derived_seed
+from mindeye.training.order import derived_seed
 from mindeye.training.plan import blank_decoder, prepared_subjects
-from mindeye.training.schedule import one_cycle
+from mindeye.training.schedule import Phase, one_cycle
 from mindeye.training.starting import start_hash, starting_weights, train_only, training_mode
 from mindeye.training.step_batch import step_batch
-from mindeye.training.subjects import Subject, open_subject
+from mindeye.training.subjects import Material, open_subject
+from mindeye.training.validation import validation
 
 # Steps between two lines of the log; every epoch's end is logged besides.
 LOG_EVERY = 10
@@ -56,25 +54,27 @@ def train(
             "now. Use `accelerate launch --num_processes 1`, on a GPU where there is one."
         )
     prepared = prepared_subjects(config)
-    clip = load_clip(config.clip, accelerator.device)
-    vae = load_vae(config.vae, accelerator.device)
+    networks = open_networks(config, accelerator.device)
     # Before anything is written.
-    blank = blank_decoder(config, prepared, clip.token_shape, vae.latent_shape)
+    blank = blank_decoder(config, prepared, networks)
     train_only(blank, config.parts)
     start = {}
     if config.start_from:
         keep_bias = bool(config.quirks.resolved().kept_ridge_bias)
         start = starting_weights(blank, config.start_from, keep_ridge_bias=keep_bias)
     run = RunFolder(path=run_path)
-    run.begin(config, _provenance(config, prepared, clip, vae))
+    run.begin(config, _provenance(config, prepared, networks))
     if run.is_finished:
         return run
-    subjects = {one.subject: open_subject(one, clip, vae, embed_progress) for one in prepared}
+    material = Material(
+        subjects={one.subject: open_subject(one, networks, embed_progress) for one in prepared},
+        networks=networks,
+    )
     for one in prepared:
         bundle = run.path / "bundle" / f"subj{one.subject:02d}"
         if not bundle.exists():
             one.bundle.save(bundle)
-    decoder = begun_decoder(config, run, subjects, start)
+    decoder = begun_decoder(config, run, material, start)
     schedule = config.schedule
     optimizer = torch.optim.AdamW(
         decay_groups(decoder, schedule.weight_decay, schedule.ridge_decay, config.quirks),
@@ -82,7 +82,7 @@ def train(
         fused=True,
     )
     decoder, optimizer = accelerator.prepare(decoder, optimizer)
-    run_steps(config, run, accelerator, decoder, optimizer, subjects, progress)
+    run_steps(config, run, accelerator, decoder, optimizer, material, progress)
     if accelerator.is_main_process:
         run.finish(accelerator.unwrap_model(decoder).state_dict())
     accelerator.wait_for_everyone()
@@ -92,22 +92,22 @@ def train(
 def begun_decoder(
     config: ExperimentConfig,
     run: RunFolder,
-    subjects: Mapping[int, Subject],
+    material: Material,
     start: Mapping[str, Tensor],
 ) -> Decoder:
     """The decoder before the first step; the run folder holds its architecture."""
     torch.manual_seed(config.seed)
-    tables = [one.targets for one in subjects.values()]
+    subjects, networks = material.subjects, material.networks
     save_architecture(
         run.path,
         config.decoder,
         num_voxels_of={one: subjects[one].train.betas.shape[2] for one in subjects},
-        token_shape=tables[0].tokens_array.shape[1:],
-        latent_shape=tables[0].latents_array.shape[1:],
+        token_shape=networks.clip.token_shape,
+        latent_shape=networks.vae.latent_shape,
     )
     decoder = new_decoder(run.path)
-    ids = [one.train.image_ids for one in subjects.values()]
-    decoder.prior.fit(torch.cat([table.tokens(one) for table, one in zip(tables, ids)]))
+    tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
+    decoder.prior.fit(torch.cat(tokens))
     decoder.load_state_dict(start, strict=False)
     train_only(decoder, config.parts)
     return decoder
@@ -119,12 +119,12 @@ def run_steps(
     accelerator: Accelerator,
     decoder: nn.Module,
     optimizer: torch.optim.Optimizer,
-    subjects: Mapping[int, Subject],
+    material: Material,
     progress: Progress | None,
 ) -> None:
     """All steps from the last checkpoint on."""
-    schedule = config.schedule
-    length = length_of(schedule, {one: len(it.train.image_ids) for one, it in subjects.items()})
+    schedule, by_epoch = config.schedule, bool(config.quirks.resolved().phases_by_epoch)
+    length = length_of(schedule, material.num_images_of)
     state = run.load_checkpoint()
     if state:
         accelerator.unwrap_model(decoder).load_state_dict(state["weights"])
@@ -135,12 +135,15 @@ def run_steps(
         rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        values = one_step(config, accelerator, decoder, optimizer, subjects, rows, length)
+        generator = torch.Generator().manual_seed(derived_seed(config.seed, step))
+        batch = step_batch(config, material, rows, generator, accelerator.device)
+        phase = length.phase(step, config.losses, by_epoch=by_epoch)
+        values = one_step(config, accelerator, decoder, optimizer, batch, step, phase, generator)
         ends_epoch = (step + 1) % length.steps_per_epoch == 0
         if accelerator.is_main_process and (ends_epoch or step % LOG_EVERY == 0):
             record = {"step": step, "learning_rate": rate, **values}
             if ends_epoch:
-                record |= validation(accelerator.unwrap_model(decoder), subjects)
+                record |= validation(config, accelerator.unwrap_model(decoder), material, step)
             run.append_log(record)
         if progress:
             progress(step + 1, length.num_steps, values)
@@ -157,26 +160,18 @@ def one_step(
     accelerator: Accelerator,
     decoder: nn.Module,
     optimizer: torch.optim.Optimizer,
-    subjects: Mapping[int, Subject],
-    rows: BatchRows,
-    length: TrainingLength,
+    batch: StepBatch,
+    step: int,
+    phase: Phase,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """One update; its randomness follows from (seed, step) alone."""
-    step, quirks = rows.step, config.quirks.resolved()
-    generator = torch.Generator().manual_seed(derived_seed(config.seed, step))
-    batch = step_batch(config, subjects, rows, generator, accelerator.device)
     training_mode(accelerator.unwrap_model(decoder))
     with torch.random.fork_rng(), accelerator.autocast():
         # Dropout draws from torch's global stream: fixed here by the step, restored after it.
         torch.manual_seed(derived_seed(config.seed, step, 1))
-        losses, monitors = step_losses(
-            decoder,
-            batch,
-            config.losses,
-            length.phase(step, config.losses, by_epoch=bool(quirks.phases_by_epoch)),
-            quirks,
-            generator,
-        )
+        quirks = config.quirks.resolved()
+        losses, monitors = step_losses(decoder, batch, config.losses, phase, quirks, generator)
         total = sum(losses.values())
     values = {name: value.item() for name, value in {**losses, **monitors}.items()}
     if not torch.isfinite(total):
@@ -191,23 +186,8 @@ def one_step(
     return values
 
 
-@torch.inference_mode()
-def validation(decoder: Decoder, subjects: Mapping[int, Subject]) -> dict[str, float]:
-    """Top-1 image retrieval among each subject's validation images, where it has any."""
-    decoder.eval()
-    device = next(decoder.parameters()).device
-    values = {}
-    for number, subject in subjects.items():
-        if not len(subject.validation.image_ids):
-            continue
-        output = decoder(subject.validation.mean().to(device), number)
-        images = embedding_of(subject.targets.tokens(subject.validation.image_ids)).to(device)
-        values[f"validation_top1_subj{number:02d}"] = top1_share(output.embeddings, images).item()
-    return values
-
-
 def _provenance(
-    config: ExperimentConfig, prepared: Sequence[PreparedSubject], clip: ClipTarget, vae: VaeTarget
+    config: ExperimentConfig, prepared: Sequence[PreparedSubject], networks: FrozenNetworks
 ) -> dict:
     return {
         # Where things lay; what they were stands in `data` and `networks`. None: the offline ones.
@@ -217,9 +197,10 @@ def _provenance(
             "vae": None if config.vae is None else str(config.vae.resolve()),
             "start_from": None if config.start_from is None else str(config.start_from.resolve()),
         },
-        "networks": {"clip": clip.identity, "vae": vae.identity},
+        "networks": networks.identities,
         "start": start_hash(config.start_from) if config.start_from else None,
         "quirks": to_mapping(config.quirks.resolved()),
+        "clip_tokens": config.clip_tokens,
         "seed": config.seed,
         "data": [one.manifest for one in prepared],
         "simulated": next(filter(None, (one.manifest["simulated"] for one in prepared)), None),

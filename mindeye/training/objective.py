@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -13,14 +14,18 @@ from mindeye.losses import (
     latent_distance,
     mixed_contrastive,
     soft_contrastive,
+    soft_map_contrast,
     top1_share,
 )
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder, DecoderOutput
+from mindeye.models.low_level_network import LowLevelOutput
 from mindeye.quirks import Quirks
 from mindeye.training.experiment import LossConfig
 from mindeye.training.schedule import Phase
 from mindeye.types import SubjectBatch
+
+Outputs = TypeVar("Outputs", DecoderOutput, LowLevelOutput)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,10 @@ class TargetBatch:
 
     tokens: Float[Tensor, "trials tokens width"]
     latents: Float[Tensor, "trials channels rows columns"]
+    maps: Float[Tensor, "trials places map_width"] | None = None
+    """The teacher's, where the low-level network learns any."""
+    augmented_maps: Float[Tensor, "trials places map_width"] | None = None
+    """The same of another view of each picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,9 @@ def step_losses(
         generator: of MixCo, noise levels and noise, on the CPU whatever the device.
     """
     mixed = mixed_batch(batch.parts, config, phase, quirks, generator)
+    if not (config.contrastive or config.prior):
+        blurry = joined([decoder.blurry(part.betas, part.subject) for part in mixed.parts])
+        return low_level_losses(blurry, batch.targets, mixed.wanted, config), {}
     targets, wanted = batch.targets, mixed.wanted
     images = embedding_of(targets.tokens)
     output = joined([decoder(part.betas, part.subject) for part in mixed.parts])
@@ -76,10 +88,28 @@ def step_losses(
     prior = decoder.prior.loss(output.brain_tokens[seen], targets.tokens[wanted][seen], generator)
     losses = {"contrastive": config.contrastive * contrastive, "prior": config.prior * prior}
     if output.low_level_latents is not None:
-        losses["low_level"] = config.low_level * latent_distance(
-            output.low_level_latents, targets.latents[wanted]
-        )
+        blurry = LowLevelOutput(output.low_level_latents, output.low_level_maps)
+        losses |= low_level_losses(blurry, targets, wanted, config)
     return losses, {"top1": top1_share(output.embeddings.detach(), images[wanted])}
+
+
+def low_level_losses(
+    blurry: LowLevelOutput,
+    targets: TargetBatch,
+    wanted: Int[Tensor, "trials"],
+    config: LossConfig,
+) -> dict[str, Tensor]:
+    """Weighted losses of VAE latents and, where there is a teacher, of maps."""
+    distance = latent_distance(blurry.latents, targets.latents[wanted])
+    losses = {"low_level": config.low_level * distance}
+    if config.maps and blurry.maps is not None:
+        losses["maps"] = config.maps * soft_map_contrast(
+            blurry.maps,
+            targets.maps[wanted],
+            targets.augmented_maps[wanted],
+            config.map_temperature,
+        )
+    return losses
 
 
 def mixed_batch(
@@ -122,9 +152,9 @@ def mixed_batch(
     return MixedBatch(parts=mixed, labels=labels, wanted=own if quirks.unmixed_targets else main)
 
 
-def joined(outputs: Sequence[DecoderOutput]) -> DecoderOutput:
+def joined(outputs: Sequence[Outputs]) -> Outputs:
     """Outputs of several subjects' trials, one after the other."""
     if len(outputs) == 1:
         return outputs[0]
     columns = zip(*outputs, strict=True)
-    return DecoderOutput(*(None if one[0] is None else torch.cat(one) for one in columns))
+    return type(outputs[0])(*(None if one[0] is None else torch.cat(one) for one in columns))

@@ -8,10 +8,10 @@ import torch
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.decoder import Decoder
-from mindeye.targets.clip import load_clip
-from mindeye.targets.vae import load_vae
+from mindeye.models.prior import PriorConfig
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import length_of
+from mindeye.training.networks import FrozenNetworks, open_networks
 
 # Float32 weights, gradients and AdamW's two moments.
 BYTES_PER_PARAMETER = 16
@@ -42,8 +42,7 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
         ValueError: as `prepared_subjects` and `blank_decoder`.
     """
     prepared = prepared_subjects(config)
-    clip, vae = load_clip(config.clip), load_vae(config.vae)
-    decoder = blank_decoder(config, prepared, clip.token_shape, vae.latent_shape)
+    decoder = blank_decoder(config, prepared, open_networks(config))
     images_of = {one.subject: _num_images(one) for one in prepared}
     return TrainingPlan(
         parameters_of={
@@ -83,16 +82,15 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
 def blank_decoder(
     config: ExperimentConfig,
     prepared: Sequence[PreparedSubject],
-    token_shape: tuple[int, int],
-    latent_shape: tuple[int, int, int],
+    networks: FrozenNetworks,
 ) -> Decoder:
     """The decoder of a training without memory for its weights.
 
     Raises:
         ValueError: the configuration does not fit the frozen networks.
     """
-    width, head_width = token_shape[1], config.decoder.prior.head_width
-    if width % head_width:
+    width, head_width = networks.clip.token_shape[1], config.decoder.prior.head_width
+    if isinstance(config.decoder.prior, PriorConfig) and width % head_width:
         divisors = [str(one) for one in range(8, width + 1) if width % one == 0]
         raise ValueError(
             f"`decoder.prior.head_width` is {head_width}, but the CLIP's tokens are {width} wide. "
@@ -102,8 +100,8 @@ def blank_decoder(
         return Decoder(
             config.decoder,
             num_voxels_of={one.subject: one.num_voxels for one in prepared},
-            token_shape=token_shape,
-            latent_shape=latent_shape,
+            token_shape=networks.clip.token_shape,
+            latent_shape=networks.vae.latent_shape,
         )
 
 

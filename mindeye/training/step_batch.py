@@ -1,20 +1,25 @@
 """The scans and targets of one step, from memory to the device."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import fields
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
+from mindeye.training.augmentation import augmented
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.networks import FrozenNetworks
 from mindeye.training.objective import StepBatch, TargetBatch
 from mindeye.training.order import BatchRows
 from mindeye.training.presentation import Moment, presented
-from mindeye.training.subjects import Subject, take
+from mindeye.training.subjects import Material, Subject, take
 from mindeye.types import SubjectBatch
 
 
 def step_batch(
     config: ExperimentConfig,
-    subjects: Mapping[int, Subject],
+    material: Material,
     rows: BatchRows,
     generator: torch.Generator,
     device: torch.device,
@@ -27,19 +32,54 @@ def step_batch(
         mean_of_repeats=config.schedule.mean_of_repeats,
         generator=generator,
     )
-    parts, tokens, latents = [], [], []
+    parts, targets = [], []
     for number, own in rows.rows_of.items():
-        subject = subjects[number]
+        subject = material.subjects[number]
         repeats = take(subject.train, own)
         betas = presented(repeats, config.schedule.presentation, moment)
         parts.append(
             SubjectBatch(subject=number, betas=betas.to(device), image_ids=repeats.image_ids)
         )
-        tokens.append(subject.targets.tokens(repeats.image_ids))
-        latents.append(subject.targets.latents(repeats.image_ids))
-    return StepBatch(
-        parts=parts,
-        targets=TargetBatch(
-            tokens=torch.cat(tokens).to(device), latents=torch.cat(latents).to(device)
-        ),
+        targets.append(
+            targets_of(subject, repeats.image_ids, material.networks, config, generator, device)
+        )
+    return StepBatch(parts=parts, targets=joined_targets(targets))
+
+
+@torch.no_grad()
+def targets_of(
+    subject: Subject,
+    image_ids: Int[Tensor, "images"],
+    networks: FrozenNetworks,
+    config: ExperimentConfig,
+    generator: torch.Generator,
+    device: torch.device,
+) -> TargetBatch:
+    """What the decoder shall say of some images; from the cache, but for what changes each time."""
+    latents = subject.targets.latents(image_ids).to(device)
+    if not (networks.augmentation or networks.teacher):
+        return TargetBatch(tokens=subject.targets.tokens(image_ids).to(device), latents=latents)
+    pictures = subject.pictures(image_ids)
+    if networks.augmentation:
+        seen = augmented(pictures, networks.augmentation, generator)
+        tokens = networks.clip.tokens(seen.to(device)).float()
+    else:
+        tokens = subject.targets.tokens(image_ids).to(device)
+    maps, augmented_maps = None, None
+    if networks.teacher:
+        other_view = augmented(pictures, config.map_augmentation, generator)
+        maps = networks.teacher.maps(pictures.to(device)).float()
+        augmented_maps = networks.teacher.maps(other_view.to(device)).float()
+    return TargetBatch(tokens=tokens, latents=latents, maps=maps, augmented_maps=augmented_maps)
+
+
+def joined_targets(targets: Sequence[TargetBatch]) -> TargetBatch:
+    """Targets of several subjects' images, one after the other."""
+    if len(targets) == 1:
+        return targets[0]
+    columns = {
+        field.name: [getattr(one, field.name) for one in targets] for field in fields(TargetBatch)
+    }
+    return TargetBatch(
+        **{name: None if ones[0] is None else torch.cat(ones) for name, ones in columns.items()}
     )

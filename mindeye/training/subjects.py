@@ -1,15 +1,15 @@
 """A subject's scans and targets, ready for training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.pictures import as_images
 from mindeye.targets.cache import TargetTable, target_table
-from mindeye.targets.clip import ClipTarget
-from mindeye.targets.vae import VaeTarget
+from mindeye.training.networks import FrozenNetworks
 from mindeye.types import RepeatBatch
 
 
@@ -21,12 +21,29 @@ class Subject:
     train: RepeatBatch
     validation: RepeatBatch
     targets: TargetTable
+    prepared: PreparedSubject
+
+    def pictures(self, image_ids: Int[Tensor, "images"]) -> Float[Tensor, "images 3 height width"]:
+        """What was seen, RGB in [0, 1]."""
+        return as_images(self.prepared.images[self.prepared.rows_of(image_ids.numpy())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a training learns from."""
+
+    subjects: Mapping[int, Subject]
+    networks: FrozenNetworks
+
+    @property
+    def num_images_of(self) -> dict[int, int]:
+        """Subject -> training images."""
+        return {number: len(one.train.image_ids) for number, one in self.subjects.items()}
 
 
 def open_subject(
     prepared: PreparedSubject,
-    clip: ClipTarget,
-    vae: VaeTarget,
+    networks: FrozenNetworks,
     embed_progress: Callable[[int, int], None] | None = None,
 ) -> Subject:
     """Loads train and validation scans and the cached targets; never the test scans."""
@@ -34,8 +51,8 @@ def open_subject(
         prepared.path / "targets",
         prepared.images,
         prepared.image_ids,
-        clip,
-        vae,
+        networks.clip,
+        networks.vae,
         embed_progress,
     )
     return Subject(
@@ -43,6 +60,7 @@ def open_subject(
         train=prepared.repeats("train"),
         validation=prepared.repeats("validation"),
         targets=targets,
+        prepared=prepared,
     )
 
 

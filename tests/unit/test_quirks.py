@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mindeye.config import from_mapping, to_mapping
@@ -49,3 +51,15 @@ def test_what_cannot_be_set_is_refused():
         quirks_from(None, ["lost_labels=yes"], Quirks())
     with pytest.raises(LookupError, match="Unknown compat `mindeye3`"):
         quirks_from("mindeye3", [], Quirks())
+
+
+TABLE = Path(__file__).parents[2] / "train" / "README.md"
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_the_documentation_tells_of_each_switch_and_where_it_is_on(name):
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    row = next(line for line in lines if line.startswith(f"| `{name}`")).split("|")
+    systems = [number for number in "12" if name in PUBLISHED[f"mindeye{number}"]]
+    assert row[2].strip() == (", ".join(systems) or "neither")
+    assert all(len(cell.strip()) > 20 for cell in row[3:5])

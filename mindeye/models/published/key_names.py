@@ -94,7 +94,7 @@ def _mixer_names(block: int) -> Names:
     features, sequence = (f"backbone.mixer_blocks{half}.{block}" for half in (1, 2))
     scalars, idle = f"backbone.scalars.{block}", f"backbone.idle.{block}"
     return (
-        (f"{scalars}.shift", f"{sequence}.0.bias"),
+        (f"{scalars}.bias", f"{sequence}.0.bias"),
         (f"{scalars}.first", f"{sequence}.1.0"),
         (f"{scalars}.second", f"{sequence}.1.3"),
         (f"{idle}.gain.0", f"{sequence}.0.weight"),

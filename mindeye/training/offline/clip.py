@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mindeye.pictures import as_images
 from mindeye.simulate.scenes import KINDS
-from mindeye.targets.clip import projected_tokens
+from mindeye.targets.clip import last_tokens
 from mindeye.training.offline.pictures import batch_rows, captions, kinds_of
 from mindeye.training.offline.resumable import Stage, train
 
@@ -134,7 +134,8 @@ def _losses(
     pixels = _view(as_images(pictures[rows]), step, seed)
     texts = captions(rows, step) + (name_prompts() if naming else [])
     with torch.autocast("cpu", torch.bfloat16):
-        tokens = projected_tokens(trainee.clip.visual, pixels * 2 - 1)
+        visual = trainee.clip.visual
+        tokens = last_tokens(visual, pixels * 2 - 1) @ visual.proj
         text = trainee.clip.encode_text(trainee.tokenizer(texts))
         # Unit tokens times sqrt(width): elements of about unit variance.
         patches = functional.normalize(tokens[:, 1:].float(), dim=-1) * tokens.shape[2] ** 0.5

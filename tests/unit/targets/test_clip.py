@@ -38,6 +38,30 @@ def test_patch_tokens_go_through_final_norm_and_projection(clip):
     torch.testing.assert_close(clip.tokens(pictures()), expected)
 
 
+def test_patches_are_what_open_clip_gives_as_tokens_beside_the_embedding(networks):
+    """As MindEye2's embedder asks for them: no CLS, after ln_post, not projected."""
+    target = load_clip(networks.clip, form="patches")
+    target.model.visual.output_tokens = True
+    _, expected = target.model.visual(pictures() * 2 - 1)
+    tokens = target.tokens(pictures())
+    assert tokens.shape == (3, *target.token_shape) == (3, 4, 16)
+    torch.testing.assert_close(tokens, expected)
+
+
+def test_the_embedding_as_only_token_keeps_its_length(networks):
+    target = load_clip(networks.clip, form="embedding")
+    expected = target.model.encode_image(pictures() * 2 - 1)
+    tokens = target.tokens(pictures())
+    assert tokens.shape == (3, *target.token_shape) == (3, 1, 16)
+    torch.testing.assert_close(tokens[:, 0], expected)
+    assert (tokens.norm(dim=-1) - 1).abs().min() > 0.01
+
+
+def test_an_unknown_form_of_tokens_is_refused(networks):
+    with pytest.raises(LookupError, match="Choose one of projected, patches, embedding"):
+        load_clip(networks.clip, form="cls")
+
+
 def test_a_picture_has_the_same_tokens_in_every_batch(clip):
     alone = torch.cat([clip.tokens(one) for one in pictures().split(1)])
     torch.testing.assert_close(clip.tokens(pictures()), alone)
@@ -88,6 +112,7 @@ def test_what_changes_tokens_changes_the_identity(networks, clip):
     ]
     suffixes = ["", "+aliased", "+washed-out", "+washed-out+aliased"]
     assert identities == [plain + suffix for suffix in suffixes]
+    assert load_clip(networks.clip, form="patches").identity == plain + "+patches"
     assert clip.identity == plain
 
 

@@ -1,11 +1,15 @@
 """A subject ready for training, and trainings that nothing interrupted."""
 
+import json
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.targets.clip import load_clip
-from mindeye.targets.vae import load_vae
+from mindeye.data.bundle import VoxelBundle
 from mindeye.training.loop import train
+from mindeye.training.networks import open_networks
 from mindeye.training.subjects import open_subject
 
 
@@ -25,8 +29,21 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture
 def subject(tiny_experiment, tiny_prepared):
-    return open_subject(
-        PreparedSubject(tiny_prepared),
-        load_clip(tiny_experiment.clip),
-        load_vae(tiny_experiment.vae),
-    )
+    return open_subject(PreparedSubject(tiny_prepared), open_networks(tiny_experiment))
+
+
+@pytest.fixture(scope="session")
+def second_prepared(tiny_prepared, tmp_path_factory):
+    """The same scans as those of subject 2."""
+    folder = tmp_path_factory.mktemp("second") / "prepared"
+    shutil.copytree(tiny_prepared, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["subject"] = 2
+    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=2)
+    shutil.rmtree(folder / "bundle")
+    bundle.save(folder / "bundle")
+    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
+    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
+    manifest["voxel_hash"] = bundle.voxel_hash
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder

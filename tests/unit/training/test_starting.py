@@ -1,6 +1,5 @@
 """Fine-tuning: what a training takes over from another run, and what stays as it was."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,27 +10,6 @@ from mindeye.quirks import Quirks
 from mindeye.training.loop import train
 
 
-@pytest.fixture(scope="module")
-def other_subject(tiny_prepared, tmp_path_factory):
-    """The same scans as those of subject 2."""
-    import shutil
-
-    from mindeye.data.bundle import VoxelBundle
-
-    folder = tmp_path_factory.mktemp("second") / "prepared"
-    shutil.copytree(tiny_prepared, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["subject"] = 2
-    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=2)
-    shutil.rmtree(folder / "bundle")
-    bundle.save(folder / "bundle")
-    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
-    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
-    manifest["voxel_hash"] = bundle.voxel_hash
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
 def without_steps(config):
     """Rates so small that no weight moves by more than a rounding error of the comparison."""
     schedule = replace(config.schedule, num_epochs=1, learning_rate=1e-12, weight_decay=0.0)
@@ -39,14 +17,14 @@ def without_steps(config):
 
 
 def test_a_new_subject_gets_a_ridge_of_its_own_and_everything_else_is_taken_over(
-    tiny_experiment, other_subject, uninterrupted, tmp_path
+    tiny_experiment, second_prepared, uninterrupted, tmp_path
 ):
     first = uninterrupted(tiny_experiment)
     given = load_file(first.weights_path)
     for keep in (False, True):
         config = replace(
             without_steps(tiny_experiment),
-            data=(other_subject,),
+            data=(second_prepared,),
             start_from=first.path,
             quirks=Quirks(kept_ridge_bias=keep),
         )

@@ -50,7 +50,7 @@ def small_mindeye2() -> Decoder:
     shapes = {"token_shape": (4, 10), "latent_shape": (4, 2, 2)}
     decoder = Decoder(DecoderConfig(**config), num_voxels_of={5: 11, 2: 13}, **shapes).eval()
     for scalar in decoder.backbone.scalars:
-        torch.nn.init.normal_(scalar.shift)
+        torch.nn.init.normal_(scalar.bias)
     return decoder
 
 
