@@ -15,14 +15,20 @@ MAX_DISTANCE = 128
 
 
 class GainNorm(nn.Module):
-    """Layer norm with a gain and no bias; epsilon 1e-5, in other types than float32 1e-3."""
+    """Layer norm with a gain and no bias.
 
-    def __init__(self, width: int) -> None:
+    Args:
+        coarse_epsilon: 1e-3 instead of 1e-5 in other types than float32, as published.
+    """
+
+    def __init__(self, width: int, *, coarse_epsilon: bool = False) -> None:
         super().__init__()
+        self.coarse_epsilon = coarse_epsilon
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, tokens: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
-        epsilon = 1e-5 if tokens.dtype == torch.float32 else 1e-3
+        coarse = self.coarse_epsilon and tokens.dtype != torch.float32
+        epsilon = 1e-3 if coarse else 1e-5
         return functional.layer_norm(tokens, self.gain.shape, self.gain, eps=epsilon)
 
 
@@ -75,15 +81,17 @@ class CosineAttention(nn.Module):
     Source: DALLE2-pytorch's prior (lucidrains, after arXiv:2204.06125).
     """
 
-    def __init__(self, width: int, num_heads: int, head_width: int) -> None:
+    def __init__(
+        self, width: int, num_heads: int, head_width: int, *, coarse_epsilon: bool = False
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.norm = GainNorm(width)
+        self.norm = GainNorm(width, coarse_epsilon=coarse_epsilon)
         self.null_key_value = nn.Parameter(torch.randn(2, head_width))
         self.to_query = nn.Linear(width, num_heads * head_width, bias=False)
         self.to_key_value = nn.Linear(width, 2 * head_width, bias=False)
         self.from_heads = nn.Linear(num_heads * head_width, width, bias=False)
-        self.output_norm = GainNorm(width)
+        self.output_norm = GainNorm(width, coarse_epsilon=coarse_epsilon)
 
     def forward(
         self,

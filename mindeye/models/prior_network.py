@@ -11,12 +11,14 @@ from mindeye.models.attention import CosineAttention, GainNorm, RelativePosition
 class GatedMlp(nn.Module):
     """Norm, SwiGLU (arXiv:2002.05202), and in one variant a norm of what the gate lets through."""
 
-    def __init__(self, width: int, mlp_ratio: int, *, norm_inside: bool) -> None:
+    def __init__(
+        self, width: int, mlp_ratio: int, *, norm_inside: bool, coarse_epsilon: bool = False
+    ) -> None:
         super().__init__()
         inside = mlp_ratio * width
-        self.norm = GainNorm(width)
+        self.norm = GainNorm(width, coarse_epsilon=coarse_epsilon)
         self.to_mlp = nn.Linear(width, 2 * inside, bias=False)
-        self.inside_norm = GainNorm(inside) if norm_inside else None
+        self.inside_norm = GainNorm(inside, coarse_epsilon=coarse_epsilon) if norm_inside else None
         self.from_mlp = nn.Linear(inside, width, bias=False)
 
     def forward(
@@ -31,11 +33,22 @@ class PriorBlock(nn.Module):
     """Attention, then a gated MLP; both residual."""
 
     def __init__(
-        self, width: int, num_heads: int, head_width: int, mlp_ratio: int, *, norm_inside: bool
+        self,
+        width: int,
+        num_heads: int,
+        head_width: int,
+        mlp_ratio: int,
+        *,
+        norm_inside: bool,
+        coarse_epsilon: bool = False,
     ) -> None:
         super().__init__()
-        self.attention = CosineAttention(width, num_heads, head_width)
-        self.mlp = GatedMlp(width, mlp_ratio, norm_inside=norm_inside)
+        self.attention = CosineAttention(
+            width, num_heads, head_width, coarse_epsilon=coarse_epsilon
+        )
+        self.mlp = GatedMlp(
+            width, mlp_ratio, norm_inside=norm_inside, coarse_epsilon=coarse_epsilon
+        )
 
     def forward(
         self,
@@ -65,15 +78,23 @@ class PriorTransformer(nn.Module):
         mlp_ratio: int,
         causal: bool,
         norm_inside: bool,
+        coarse_epsilon: bool = False,
     ) -> None:
         super().__init__()
         self.causal = causal
         self.position_bias = RelativePositionBias(num_heads)
         self.blocks = nn.ModuleList(
-            PriorBlock(width, num_heads, head_width, mlp_ratio, norm_inside=norm_inside)
+            PriorBlock(
+                width,
+                num_heads,
+                head_width,
+                mlp_ratio,
+                norm_inside=norm_inside,
+                coarse_epsilon=coarse_epsilon,
+            )
             for _ in range(depth)
         )
-        self.norm = GainNorm(width)
+        self.norm = GainNorm(width, coarse_epsilon=coarse_epsilon)
         self.to_output = nn.Linear(width, width, bias=False)
 
     def forward(

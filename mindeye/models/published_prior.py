@@ -32,6 +32,8 @@ class PublishedPriorConfig:
     num_padding: int = 0
     """Learned tokens in the place of a caption. More than 0 is the form of MindEye1's 1 x 768
     prior (256): causal, times from a table, one query token, norms inside of the MLPs."""
+    coarse_epsilon: bool = False
+    """In half precision norms divide by sqrt(var + 1e-3), as published; else 1e-5 in every type."""
 
 
 class PublishedPrior(nn.Module):
@@ -78,6 +80,7 @@ class PublishedPrior(nn.Module):
             mlp_ratio=config.mlp_ratio,
             causal=as_embedding,
             norm_inside=as_embedding,
+            coarse_epsilon=config.coarse_epsilon,
         )
 
     def denoise(

@@ -56,7 +56,7 @@ class Shapes:
 def prior_dimensions(
     shapes: Shapes, net: str, buffers: str, scale: float | None
 ) -> tuple[PublishedPriorConfig, tuple[int, int]]:
-    """The prior's configuration and the shape of its tokens."""
+    """The prior's configuration and the shape of its tokens; it runs as the published code does."""
     layer = f"{net}.causal_transformer.layers.*"
     is_embedding = shapes.has(f"{net}.null_text_encodings")
     width = shapes.dimension(
@@ -90,6 +90,7 @@ def prior_dimensions(
         train_times=shapes.dimension(*times) if is_embedding or shapes.has(buffers) else 100,
         scale=scale,
         num_padding=shapes.dimension((f"{net}.null_text_encodings", -2)) if is_embedding else 0,
+        coarse_epsilon=True,
     )
     return config, (num_tokens, width)
 

@@ -1,3 +1,7 @@
+import itertools
+import math
+
+import pytest
 import torch
 
 from mindeye.models.attention import (
@@ -13,15 +17,34 @@ def tokens(width: int = 12) -> torch.Tensor:
     return torch.randn(2, 5, width, generator=torch.Generator().manual_seed(0))
 
 
-def test_gain_norm_has_a_larger_epsilon_in_half_precision():
-    norm = GainNorm(12).requires_grad_(False)
-    small = tokens() / 100
-    plain = (small - small.mean(-1, keepdim=True)) / (
-        small.var(-1, False, keepdim=True) + 1e-5
-    ).sqrt()
-    torch.testing.assert_close(norm(small), plain)
-    half = norm.half()(small.half()).float()
-    assert half.std() < 0.5 * plain.std()
+@pytest.mark.parametrize(
+    ("coarse", "dtype", "epsilon"),
+    [
+        (False, torch.float32, 1e-5),
+        (False, torch.float16, 1e-5),
+        (False, torch.bfloat16, 1e-5),
+        (True, torch.float32, 1e-5),
+        (True, torch.float16, 1e-3),
+        (True, torch.bfloat16, 1e-3),
+    ],
+)
+def test_gain_norm_has_a_larger_epsilon_only_in_half_precision_and_only_as_published(
+    coarse, dtype, epsilon
+):
+    norm = GainNorm(12, coarse_epsilon=coarse).requires_grad_(False).to(dtype)
+    norm.gain.copy_(torch.linspace(0.5, 2, 12))
+    # So small that epsilon decides: a variance of about 1e-4.
+    small = (tokens() / 100).to(dtype)
+    expected = torch.empty(small.shape, dtype=torch.float64)
+    for place in itertools.product(range(2), range(5)):
+        values = small[place].tolist()
+        mean = sum(values) / 12
+        variance = sum((one - mean) ** 2 for one in values) / 12
+        for feature, one in enumerate(values):
+            normed = (one - mean) / math.sqrt(variance + epsilon)
+            expected[(*place, feature)] = normed * norm.gain[feature].item()
+    assert norm(small).dtype == dtype
+    torch.testing.assert_close(norm(small), expected.to(dtype))
 
 
 def test_rotation_keeps_lengths_and_makes_products_depend_on_the_distance_alone():

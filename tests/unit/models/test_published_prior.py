@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mindeye.models.attention import GainNorm
 from mindeye.models.published_prior import PublishedPrior, PublishedPriorConfig
 
 CONFIG = PublishedPriorConfig(depth=1, num_heads=2, head_width=8, train_times=20)
@@ -86,6 +87,27 @@ def test_times_tokens_and_brain_all_matter(prior):
 def test_sampling_keeps_no_graph():
     prior = PublishedPrior(CONFIG, 5, 16)
     assert not prior.sample(tokens(), steps=2, generator=seeded()).requires_grad
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+@pytest.mark.parametrize("num_padding", [0, 3])
+def test_all_norms_have_the_epsilon_of_the_switch(coarse, num_padding):
+    config = replace(CONFIG, coarse_epsilon=coarse, num_padding=num_padding)
+    prior = PublishedPrior(config, 1, 16)
+    norms = [one for one in prior.modules() if isinstance(one, GainNorm)]
+    assert len(norms) == (5 if num_padding else 4)
+    assert {one.coarse_epsilon for one in norms} == {coarse}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_coarse_epsilon_changes_half_precision_alone(dtype):
+    predicted = []
+    for coarse in (False, True):
+        torch.manual_seed(0)
+        prior = PublishedPrior(replace(CONFIG, coarse_epsilon=coarse), 5, 16).to(dtype)
+        noisy, brain = (tokens(seed=one).to(dtype) / 100 for one in (1, 2))
+        predicted.append(prior.denoise(noisy, torch.tensor([0, 5, 19]), brain))
+    assert torch.equal(*predicted) == (dtype == torch.float32)
 
 
 def test_fitting_changes_nothing(prior):

@@ -28,7 +28,9 @@ def small_mindeye1() -> Decoder:
     config = DecoderConfig(
         backbone=BackboneConfig(width=6, num_blocks=2),
         contrastive_width=5,
-        prior=PublishedPriorConfig(depth=3, num_heads=3, head_width=4, mlp_ratio=2),
+        prior=PublishedPriorConfig(
+            depth=3, num_heads=3, head_width=4, mlp_ratio=2, coarse_epsilon=True
+        ),
         low_level=PublishedLowLevelConfig(
             base_channels=8, base_side=2, block_channels=(32, 64), map_width=9, path=path
         ),
@@ -42,7 +44,9 @@ def small_mindeye2() -> Decoder:
     config = {
         "backbone": MixerBackboneConfig(width=6, num_blocks=2, keep_idle=True),
         "contrastive_width": 10,
-        "prior": PublishedPriorConfig(depth=2, num_heads=2, head_width=6, scale=1.0),
+        "prior": PublishedPriorConfig(
+            depth=2, num_heads=2, head_width=6, scale=1.0, coarse_epsilon=True
+        ),
         "low_level": PublishedLowLevelConfig(
             base_channels=8, base_side=1, dropout=0.3, block_channels=(32, 32), map_width=9
         ),

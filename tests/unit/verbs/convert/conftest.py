@@ -15,7 +15,7 @@ from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
 
 WIDTH, TOKENS, TOKEN_WIDTH = 8, 3, 16
-PRIOR = PublishedPriorConfig(depth=2, num_heads=2, head_width=32)
+PRIOR = PublishedPriorConfig(depth=2, num_heads=2, head_width=32, coarse_epsilon=True)
 LOW_LEVEL = PublishedLowLevelConfig(
     base_channels=32, base_side=2, block_channels=(32, 32), map_width=16
 )
