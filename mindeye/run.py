@@ -165,12 +165,7 @@ class RunFolder:
 
     def finish(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights and drops the checkpoint."""
-        tensors = {name: value.contiguous() for name, value in weights.items()}
-        with atomic_path(self.weights_path) as temporary:
-            try:
-                save_file(tensors, temporary)
-            except SafetensorError as error:
-                raise unwritten(self.weights_path, error) from error
+        write_weights(self.weights_path, weights)
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def weights(self) -> dict[str, Tensor]:
@@ -180,12 +175,31 @@ class RunFolder:
             ValueError: the file is damaged.
         """
         self.require_finished()
+        return read_weights(self.weights_path)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes a safetensors file, whole or not at all."""
+    tensors = {name: value.contiguous() for name, value in weights.items()}
+    with atomic_path(path) as temporary:
         try:
-            return load_file(self.weights_path)
+            save_file(tensors, temporary)
         except SafetensorError as error:
-            raise ValueError(
-                f"{self.weights_path} is damaged ({error}). Train again or copy the file again."
-            ) from error
+            raise unwritten(path, error) from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Train again or copy the file again."
+        ) from error
 
 
 def versions() -> dict[str, str]:

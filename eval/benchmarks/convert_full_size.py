@@ -16,9 +16,9 @@ import torch
 
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.low_level_network import PublishedLowLevelConfig
+from mindeye.models.meta_device import on_meta
 from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.published import to_mindeye2
-from mindeye.models.published.conversion import on_meta
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
 

@@ -1,39 +1,25 @@
 """The whole trainable decoder: ridge -> backbone -> three heads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mindeye.models.architecture import Architecture, DecoderConfig
 from mindeye.models.backbone import Backbone, BackboneConfig, TokenHead
 from mindeye.models.contrastive_head import ContrastiveHead, embedding_of
+from mindeye.models.hub import OnHub
 from mindeye.models.low_level import LowLevelConfig, LowLevelHead
 from mindeye.models.low_level_network import (
     LowLevelNetwork,
     LowLevelOutput,
     LowLevelPath,
-    PublishedLowLevelConfig,
 )
-from mindeye.models.mixer_backbone import MixerBackbone, MixerBackboneConfig
+from mindeye.models.mixer_backbone import MixerBackbone
 from mindeye.models.prior import DiffusionPrior, PriorConfig
-from mindeye.models.published_prior import PublishedPrior, PublishedPriorConfig
+from mindeye.models.published_prior import PublishedPrior
 from mindeye.models.ridge import SubjectRidge
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecoderConfig:
-    """Each part is ours or a published one; the kind of its configuration says which."""
-
-    backbone: BackboneConfig | MixerBackboneConfig = field(default_factory=BackboneConfig)
-    contrastive_width: int = 2048
-    """Hidden width of the contrastive head."""
-    prior: PriorConfig | PublishedPriorConfig = field(default_factory=PriorConfig)
-    low_level: LowLevelConfig | PublishedLowLevelConfig | None = field(
-        default_factory=LowLevelConfig
-    )
-    """None: no blurry reconstruction."""
 
 
 class DecoderOutput(NamedTuple):
@@ -50,7 +36,7 @@ class DecoderOutput(NamedTuple):
         return embedding_of(self.retrieval_tokens)
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, OnHub):
     """Betas of a known subject -> brain tokens, embeddings, latents; the prior is sampled apart."""
 
     def __init__(
@@ -63,6 +49,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.latent_shape = latent_shape
         width = config.backbone.width
         self.ridge = SubjectRidge(num_voxels_of, width)
         self.backbone = (
@@ -85,6 +72,29 @@ class Decoder(nn.Module):
                 self.low_level_path = LowLevelPath(config.low_level.path, num_voxels_of)
                 width = config.low_level.path.width
             self.low_level = LowLevelNetwork(width, latent_shape, config.low_level)
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "Decoder":
+        """An untrained decoder."""
+        return cls(
+            architecture.decoder,
+            num_voxels_of=architecture.num_voxels_of,
+            token_shape=architecture.token_shape,
+            latent_shape=architecture.latent_shape,
+        )
+
+    @property
+    def architecture(self) -> Architecture:
+        """What an equal decoder is built from."""
+        head = self.token_head
+        return Architecture(
+            decoder=self.config,
+            num_voxels_of={
+                int(subject): layer.in_features for subject, layer in self.ridge.layers.items()
+            },
+            token_shape=(head.num_tokens, head.linear.out_features // head.num_tokens),
+            latent_shape=self.latent_shape,
+        )
 
     @property
     def subjects(self) -> tuple[int, ...]:

@@ -1,12 +1,18 @@
 """A decoder's architecture on disk, so that a run folder alone rebuilds it."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from mindeye.config import from_mapping, to_mapping
-from mindeye.files import read_json, write_json
-from mindeye.models.decoder import Decoder, DecoderConfig
+from mindeye.models.architecture import (
+    Architecture,
+    DecoderConfig,
+    read_architecture,
+    write_architecture,
+)
+from mindeye.models.decoder import Decoder
+from mindeye.models.meta_device import filled
 from mindeye.run import RunFolder
 
 ARCHITECTURE_FILE = "architecture.json"
@@ -20,26 +26,19 @@ def save_architecture(
     token_shape: tuple[int, int],
     latent_shape: tuple[int, int, int],
 ) -> None:
-    """Writes what `Decoder` takes."""
-    content = {
-        "decoder": to_mapping(config),
-        "num_voxels_of": {str(subject): count for subject, count in num_voxels_of.items()},
-        "token_shape": list(token_shape),
-        "latent_shape": list(latent_shape),
-    }
-    write_json(folder / ARCHITECTURE_FILE, content)
+    """Writes what `Decoder` takes; a decoder that is there already knows it as `architecture`."""
+    architecture = Architecture(
+        decoder=config,
+        num_voxels_of=num_voxels_of,
+        token_shape=token_shape,
+        latent_shape=latent_shape,
+    )
+    write_architecture(folder / ARCHITECTURE_FILE, architecture)
 
 
 def new_decoder(folder: Path) -> Decoder:
     """An untrained decoder of the saved architecture."""
-    path = folder / ARCHITECTURE_FILE
-    content = read_json(path)
-    return Decoder(
-        from_mapping(DecoderConfig, content["decoder"], str(path)),
-        num_voxels_of={int(subject): n for subject, n in content["num_voxels_of"].items()},
-        token_shape=tuple(content["token_shape"]),
-        latent_shape=tuple(content["latent_shape"]),
-    )
+    return Decoder.of(read_architecture(folder / ARCHITECTURE_FILE))
 
 
 def load_decoder(folder: Path, device: torch.device | str = "cpu") -> Decoder:
@@ -50,15 +49,7 @@ def load_decoder(folder: Path, device: torch.device | str = "cpu") -> Decoder:
         ValueError: damaged weights, or weights of another architecture.
     """
     run = RunFolder(path=folder)
-    weights = run.weights()
-    # Shapes without values: no random start, and no second copy of the weights in memory.
-    with torch.device("meta"):
-        decoder = new_decoder(folder)
-    try:
-        decoder.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{run.weights_path} does not fit {ARCHITECTURE_FILE} beside it "
-            f"({str(error).splitlines()[1].strip()}). Were the files of two runs mixed?"
-        ) from error
-    return decoder.to(device).eval().requires_grad_(False)
+    weights, description = run.weights(), folder / ARCHITECTURE_FILE
+    decoder = filled(partial(new_decoder, folder), weights, run.weights_path, description)
+    decoder.source = run.weights_path
+    return decoder.to(device)

@@ -1,20 +1,18 @@
 """One checkpoint of any family: checked as a whole, then copied under our names, and back."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mindeye.models.attention import rotary_frequencies
 from mindeye.models.checkpoint.weights import own_name
 from mindeye.models.decoder import Decoder, DecoderConfig
+from mindeye.models.meta_device import on_meta
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.published.key_names import Names, published_name
 from mindeye.models.published.refusals import require_fixed, require_same_keys
 from mindeye.models.published_prior import PublishedPriorConfig
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def plain_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -90,12 +88,6 @@ def with_weights(empty: Callable[[], Decoder], weights: Mapping[str, Tensor]) ->
 def _own(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     tensor = tensor.detach()
     return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
-
-
-def on_meta(empty: Callable[[], Network]) -> Network:
-    """A network of shapes without values."""
-    with torch.device("meta"):
-        return empty()
 
 
 def under_our_names(

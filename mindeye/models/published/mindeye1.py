@@ -8,9 +8,9 @@ from torch import Tensor
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
+from mindeye.models.meta_device import on_meta
 from mindeye.models.published.conversion import (
     fixed_tensors,
-    on_meta,
     plain_keys,
     published_shapes,
     require_fits,

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.low_level_network import PublishedLowLevelConfig
+from mindeye.models.meta_device import on_meta
 from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.published.conversion import (
     fixed_tensors,
-    on_meta,
     plain_keys,
     published_shapes,
     require_fits,

@@ -3,7 +3,10 @@ import torch
 from safetensors.torch import save_file
 
 from mindeye.config import from_mapping, to_mapping
-from mindeye.models.decoder import DecoderConfig
+from mindeye.files import read_json, write_json
+from mindeye.models.architecture import read_architecture, write_architecture
+from mindeye.models.decoder import Decoder, DecoderConfig
+from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.models.saved import load_decoder, new_decoder, save_architecture
 from mindeye.run import RunFolder
 
@@ -55,3 +58,31 @@ def test_an_unfinished_run_is_refused(folder):
     (folder / "weights.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         load_decoder(folder)
+
+
+def test_published_priors_saved_before_the_epsilon_was_a_switch_keep_theirs(
+    small_decoder, tmp_path
+):
+    path = tmp_path / "architecture.json"
+    for kind, expected in (("mindeye1", True), ("ours", None)):
+        write_architecture(path, small_decoder(kind).architecture)
+        content = read_json(path)
+        content["decoder"]["prior"].pop("coarse_epsilon", None)
+        write_json(path, content)
+        prior = new_decoder(tmp_path).config.prior
+        assert getattr(prior, "coarse_epsilon", None) == expected
+    content["decoder"]["prior"] = to_mapping(PublishedPriorConfig())
+    write_json(path, content)
+    assert not read_architecture(path).decoder.prior.coarse_epsilon
+
+
+def test_a_decoder_knows_what_an_equal_one_is_built_from(kind, small_decoder, tmp_path):
+    decoder = small_decoder(kind)
+    write_architecture(tmp_path / "a.json", decoder.architecture)
+    assert read_architecture(tmp_path / "a.json") == decoder.architecture
+    again = Decoder.of(decoder.architecture)
+    assert list(again.architecture.num_voxels_of) == list(decoder.subjects)
+    shapes = [
+        {name: one.shape for name, one in net.state_dict().items()} for net in (again, decoder)
+    ]
+    assert shapes[0] == shapes[1]
