@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mindeye import nsd_layout
+from mindeye.config import to_mapping
 from mindeye.data.bundle import VoxelBundle
 from mindeye.files import (
     atomic_folder,
@@ -18,6 +19,7 @@ from mindeye.files import (
     sha256_of,
     unwritten,
 )
+from mindeye.models.architecture import write_architecture
 from mindeye.models.checkpoint.file import open_checkpoint
 from mindeye.models.checkpoint.weights import Checkpoint
 from mindeye.models.decoder import Decoder
@@ -27,8 +29,9 @@ from mindeye.models.published import (
     to_mindeye1,
     to_mindeye2,
 )
-from mindeye.models.published.mindeye1 import NO_LATENTS, split_low_level
-from mindeye.models.saved import load_decoder, save_architecture
+from mindeye.models.published.mindeye1 import split_low_level
+from mindeye.models.saved import ARCHITECTURE_FILE, load_decoder
+from mindeye.quirks import Quirks
 from mindeye.run import RunFolder
 
 FAMILIES = ("mindeye1", "mindeye2")
@@ -90,8 +93,8 @@ def convert_checkpoint(
     with atomic_folder(out) as temporary:
         run = RunFolder(path=temporary)
         run.begin(config, provenance)
-        save_architecture(temporary, decoder.config, **shapes_of(decoder))
-        for subject, num_voxels in shapes_of(decoder)["num_voxels_of"].items():
+        write_architecture(temporary / ARCHITECTURE_FILE, decoder.architecture)
+        for subject, num_voxels in decoder.architecture.num_voxels_of.items():
             bundle_of_unknown_voxels(subject, num_voxels).save(
                 temporary / "bundle" / nsd_layout.subject_name(subject)
             )
@@ -129,22 +132,6 @@ def export_run(run: Path, family: str, out: Path | None = None) -> tuple[Path, .
     for one, weights in content_of.items():
         _save(one, {"epoch": epoch, "model_state_dict": weights})
     return tuple(content_of)
-
-
-def shapes_of(decoder: Decoder) -> dict:
-    """What `Decoder` was built with, besides its configuration."""
-    head, low_level = decoder.token_head, decoder.low_level
-    latent_shape = NO_LATENTS
-    if low_level:
-        side = decoder.config.low_level.latent_side
-        latent_shape = (low_level.upsampler.conv_out.out_channels, side, side)
-    return {
-        "num_voxels_of": {
-            int(subject): layer.in_features for subject, layer in decoder.ridge.layers.items()
-        },
-        "token_shape": (head.num_tokens, head.linear.out_features // head.num_tokens),
-        "latent_shape": latent_shape,
-    }
 
 
 def bundle_of_unknown_voxels(subject: int, num_voxels: int) -> VoxelBundle:
@@ -216,7 +203,7 @@ def _provenance(family: str, opened: list[Checkpoint], decoder: Decoder, report:
         size = path.stat().st_size
         about.append({"name": path.name, "num_bytes": size, "sha256": sha256_of(path)})
     report("checksum", len(files), len(files))
-    num_voxels_of = shapes_of(decoder)["num_voxels_of"]
+    num_voxels_of = decoder.architecture.num_voxels_of
     converted = {
         "family": family,
         "files": about,
@@ -225,7 +212,8 @@ def _provenance(family: str, opened: list[Checkpoint], decoder: Decoder, report:
         "num_voxels_of": {str(subject): count for subject, count in num_voxels_of.items()},
         "voxels": {str(one): _about_voxels(one, count) for one, count in num_voxels_of.items()},
     }
-    return {"converted": converted, "data": [], "networks": None}
+    quirks = to_mapping(Quirks(compat=family).resolved())
+    return {"converted": converted, "quirks": quirks, "data": [], "networks": None}
 
 
 def _save(path: Path, content: Mapping[str, object | Mapping[str, Tensor]]) -> None:

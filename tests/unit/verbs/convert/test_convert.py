@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from mindeye.cli import main
+from mindeye.config import from_mapping
 from mindeye.data.bundle import VoxelBundle
 from mindeye.models.decoder import Decoder
 from mindeye.models.published import to_mindeye2
 from mindeye.models.saved import load_decoder
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
+from mindeye.quirks import PUBLISHED, Quirks
 from mindeye.verbs.convert import convert_checkpoint, export_run
 
 
@@ -78,6 +80,10 @@ def test_the_run_tells_where_it_comes_from_and_what_is_not_known(tmp_path, minde
     assert file["num_bytes"] == mindeye2_path.stat().st_size
     assert len(file["sha256"]) == 64
     assert {"mindeye", "torch"} <= run.provenance()["versions"].keys()
+    quirks = run.provenance()["quirks"]
+    assert quirks["compat"] == "mindeye2"
+    assert {name for name, on in quirks.items() if on is True} == PUBLISHED["mindeye2"]
+    assert from_mapping(Quirks, quirks, "provenance") == Quirks(compat="mindeye2").resolved()
     assert "family: mindeye2" in run.config_path.read_text()
     bundle = VoxelBundle.load(run.path / "bundle" / "subj02")
     assert (bundle.subject, bundle.num_voxels, bundle.roi) == (2, 14278, "nsdgeneral")
