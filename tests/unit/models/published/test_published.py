@@ -134,54 +134,6 @@ def test_the_idle_mixer_changes_no_output(mindeye2, keep):
     assert any("idle" in name for name, _ in decoder.named_parameters()) == keep
 
 
-@pytest.mark.parametrize("family", ["mindeye1", "mindeye2", "1 x 768"])
-def test_every_live_parameter_gets_a_gradient(family, mindeye1, blurry, mindeye2):
-    if family == "mindeye2":
-        decoder = decoder_from_mindeye2(mindeye2, subjects=(5, 2))
-        outputs = [decoder(torch.randn(4, 11), 5), decoder(torch.randn(4, 13), 2)]
-    elif family == "mindeye1":
-        decoder = decoder_from_mindeye1(mindeye1, low_level=blurry)
-        outputs = [decoder(torch.randn(4, 11), 1)]
-    else:
-        prior = PublishedPriorConfig(depth=2, num_heads=2, head_width=4, num_padding=3)
-        backbone = BackboneConfig(width=6, num_blocks=1)
-        config = DecoderConfig(backbone=backbone, prior=prior, low_level=None)
-        shapes = {"token_shape": (1, 10), "latent_shape": (4, 8, 8)}
-        decoder = Decoder(config, num_voxels_of={1: 11}, **shapes).eval()
-        outputs = [decoder(torch.randn(4, 11), 1)]
-    total = torch.zeros(())
-    for output in outputs:
-        times, half = torch.tensor([0, 9, 50, 99]), torch.tensor([True, False, True, False])
-        tokens = torch.randn(output.brain_tokens.shape)
-        loss = decoder.prior.loss_at
-        total += loss(
-            output.brain_tokens,
-            tokens,
-            times,
-            torch.randn(tokens.shape),
-            drop_brain=half,
-            drop_image=half.flip(0),
-        )
-        for one in (output.retrieval_tokens, output.low_level_latents, output.low_level_maps):
-            if one is not None:
-                total += (one * torch.randn(one.shape)).sum()
-    total.backward()
-    idle = [
-        name
-        for name, one in decoder.named_parameters()
-        if one.grad is None or not one.grad.abs().max() > 0
-    ]
-    assert idle == []
-
-
-def test_only_the_kept_idle_mixer_gets_no_gradient(mindeye2):
-    decoder = decoder_from_mindeye2(mindeye2, subjects=(5, 2), keep_idle_mixer=True)
-    decoder(torch.randn(4, 11), 5).brain_tokens.sum().backward()
-    without = [name for name, one in decoder.backbone.named_parameters() if one.grad is None]
-    assert without
-    assert all(name.startswith("idle.") for name in without)
-
-
 def test_a_missing_key_is_named_with_the_three_nearest(mindeye1):
     key = "net.causal_transformer.layers.1.0.to_kv.weight"
     del mindeye1[key]
