@@ -177,3 +177,14 @@ def rewrite_volume():
 def expected_picture():
     """image id -> its pixels."""
     return picture_of
+
+
+@pytest.fixture
+def contents():
+    """Folder -> the bytes of every file in it, by relative path."""
+
+    def of(folder):
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    return of
