@@ -1,7 +1,6 @@
-"""Files that are whole or absent: atomic writes, checksums, room on the disk."""
+"""Files that are whole or absent: atomic writes, checksums."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -11,28 +10,17 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mindeye.disk import naming_full_disks, unwritten
+
 # safetensors (0.8) and tempfile create files that only their owner can read; artefacts are shared.
 SHARED_MODE = 0o644
-# No room on the disk, above the user's quota, larger than a file may be.
-_TOO_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SAMPLES, _SAMPLE_BYTES = 16, 4096
-
-
-class UnwrittenError(OSError):
-    """A file or folder could not be written, most likely because the disk is full."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path} could not be written ({reason}). Is the disk full? "
-            "What was there before is intact; make room and run the same command again."
-        )
-        self.reason = reason
 
 
 @contextlib.contextmanager
@@ -103,52 +91,6 @@ def _is_running(process_id: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-@contextlib.contextmanager
-def naming_full_disks(path: Path) -> Iterator[None]:
-    """Turns the system's bare "no space left" of a block into a sentence about `path`.
-
-    Raises:
-        UnwrittenError: the disk is full.
-    """
-    try:
-        yield
-    except UnwrittenError as error:  # of a part of `path`, under its temporary name
-        raise UnwrittenError(path, error.reason) from error
-    except (OSError, RuntimeError) as error:
-        number = _system_error_of(error)
-        if number not in _TOO_FULL:
-            raise
-        raise UnwrittenError(path, os.strerror(number)) from error
-
-
-def _system_error_of(error: BaseException | None) -> int | None:
-    """The system's error number, also where HDF5 tells it in words only, or as the cause."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno is not None:
-            return error.errno
-        told = re.search(r"\berrno = (\d+)", str(error))
-        if told:
-            return int(told[1])
-        error = error.__context__
-    return None
-
-
-def reserve(stream: BinaryIO, num_bytes: int) -> None:
-    """Takes room for a file of that size now, where the system can: a later write cannot fail.
-
-    Raises:
-        OSError: no room.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        os.posix_fallocate(stream.fileno(), 0, num_bytes)
-    except OSError as error:
-        # Some network disks cannot reserve.
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -225,30 +167,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def unwritten(path: Path, error: Exception) -> UnwrittenError:
-    """What to say when a library hides why a file could not be written."""
-    return UnwrittenError(path, str(error).splitlines()[0])
-
-
 def holds_something(folder: Path) -> bool:
     """Whether a folder holds more than what a kill in the middle of a write leaves behind."""
     return folder.exists() and any(
         not (one.name.startswith(".") and one.name.endswith(".part")) for one in folder.iterdir()
     )
-
-
-def require_free_space(folder: Path, num_bytes: int, what: str) -> None:
-    """Refuses early when `what` would not fit on the disk that holds `folder`.
-
-    Raises:
-        OSError: less than `num_bytes` free; both numbers are named.
-    """
-    existing = folder
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    if free < num_bytes:
-        raise OSError(
-            f"{what} needs about {num_bytes / 1e6:.0f} MB, but the disk of {folder} has "
-            f"{free / 1e6:.0f} MB free. Free some space or choose another folder."
-        )

@@ -17,14 +17,8 @@ from torch import Tensor
 
 from mindeye import __version__
 from mindeye.config import differences, dump_yaml, from_mapping, to_mapping
-from mindeye.files import (
-    atomic_path,
-    holds_something,
-    naming_full_disks,
-    read_json,
-    unwritten,
-    write_json,
-)
+from mindeye.disk import naming_full_disks, unwritten
+from mindeye.files import atomic_path, holds_something, read_json, write_json
 from mindeye.quirks import Quirks
 
 # Keys of a configuration that say where something lies, not what it is.

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mindeye"
 # From the ground up. Parts of one layer do not import each other, except in the base layer.
 LAYERS = (
-    {"__init__", "types", "files", "pictures", "config", "run", "nsd_layout", "quirks"},
+    {"__init__", "types", "disk", "files", "pictures", "config", "run", "nsd_layout", "quirks"},
     {"models", "targets", "data", "simulate", "losses", "retrieval", "metrics"},
     {"training", "reconstruction"},
     {"interpret", "report"},

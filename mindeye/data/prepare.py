@@ -21,7 +21,8 @@ from mindeye.data.sources import require_same_sources, sources_of
 from mindeye.data.splits import SPLITS, VALIDATION_SHARE, trials_of_split
 from mindeye.data.stimuli import image_blocks, picture_shape
 from mindeye.data.zscore import Statistics, require_usable, statistics_of, zscored
-from mindeye.files import atomic_folder, require_free_space, sha256_of, write_json
+from mindeye.disk import require_free_space
+from mindeye.files import atomic_folder, sha256_of, write_json
 
 _TAR_BYTES_PER_TRIAL = 3 * 1024
 

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from mindeye.config import differences
+from mindeye.disk import require_free_space
 from mindeye.files import (
     holds_something,
     load_arrays,
     read_json,
-    require_free_space,
     save_arrays,
     write_json,
     write_text,

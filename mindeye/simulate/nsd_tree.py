@@ -10,7 +10,8 @@ import scipy.io
 
 import mindeye
 from mindeye import nsd_layout as nsd
-from mindeye.files import atomic_folder, read_json, require_free_space, write_json
+from mindeye.disk import require_free_space
+from mindeye.files import atomic_folder, read_json, write_json
 from mindeye.simulate.anatomy import AREAS, Anatomy, make_anatomy
 from mindeye.simulate.design import Design, make_design
 from mindeye.simulate.pictures import show_pictures

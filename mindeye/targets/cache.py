@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindeye.files import atomic_path, read_json, require_free_space, reserve, write_json
+from mindeye.disk import require_free_space, reserve
+from mindeye.files import atomic_path, read_json, write_json
 from mindeye.pictures import as_images
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget

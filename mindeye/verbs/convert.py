@@ -11,14 +11,8 @@ from torch import Tensor
 from mindeye import nsd_layout
 from mindeye.config import to_mapping
 from mindeye.data.bundle import VoxelBundle
-from mindeye.files import (
-    atomic_folder,
-    atomic_path,
-    holds_something,
-    require_free_space,
-    sha256_of,
-    unwritten,
-)
+from mindeye.disk import require_free_space, unwritten
+from mindeye.files import atomic_folder, atomic_path, holds_something, sha256_of
 from mindeye.models.architecture import write_architecture
 from mindeye.models.checkpoint.file import open_checkpoint
 from mindeye.models.checkpoint.weights import Checkpoint

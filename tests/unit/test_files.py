@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mindeye.disk import UnwrittenError, naming_full_disks, require_free_space
 from mindeye.files import (
-    UnwrittenError,
     atomic_folder,
     atomic_path,
     fingerprint_of,
-    naming_full_disks,
     read_json,
-    require_free_space,
     sha256_of,
     write_json,
     write_text,
@@ -188,7 +186,8 @@ FULL_HDF5 = """
 import sys
 from pathlib import Path
 import h5py, numpy
-from mindeye.files import UnwrittenError, atomic_folder
+from mindeye.disk import UnwrittenError
+from mindeye.files import atomic_folder
 try:
     with atomic_folder(Path(sys.argv[1])) as folder, h5py.File(folder / "a.hdf5", "w") as file:
         stored = file.create_dataset("a", (4000, 100), "f8", chunks=(1, 100))
