@@ -1,10 +1,11 @@
 """All that defines a training: data, decoder, losses, schedule, seed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mindeye.models.decoder import DecoderConfig
 from mindeye.models.low_level_network import PublishedLowLevelConfig
+from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
 from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
 from mindeye.training.presentation import PRESENTATIONS
@@ -129,6 +130,14 @@ class ExperimentConfig:
     """Parts of the decoder that are trained, such as low_level; all when left out. The others
     stay as `start_from` has them."""
     seed: int = 42
+
+    @property
+    def network(self) -> DecoderConfig:
+        """The decoder's configuration with the quirk that is part of a network."""
+        prior = self.decoder.prior
+        if self.quirks.resolved().coarse_epsilon and isinstance(prior, PublishedPriorConfig):
+            return replace(self.decoder, prior=replace(prior, coarse_epsilon=True))
+        return self.decoder
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, "seed", self.seed, "0 or more")

@@ -100,7 +100,7 @@ def begun_decoder(
     subjects, networks = material.subjects, material.networks
     save_architecture(
         run.path,
-        config.decoder,
+        config.network,
         num_voxels_of={one: subjects[one].train.betas.shape[2] for one in subjects},
         token_shape=networks.clip.token_shape,
         latent_shape=networks.vae.latent_shape,

@@ -98,7 +98,7 @@ def blank_decoder(
         )
     with torch.device("meta"):
         return Decoder(
-            config.decoder,
+            config.network,
             num_voxels_of={one.subject: one.num_voxels for one in prepared},
             token_shape=networks.clip.token_shape,
             latent_shape=networks.vae.latent_shape,

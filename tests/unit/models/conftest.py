@@ -82,7 +82,7 @@ def small_decoder() -> Callable[[str], Decoder]:
         ).eval()
         if isinstance(config.backbone, MixerBackboneConfig):
             for scalar in decoder.backbone.scalars:
-                torch.nn.init.normal_(scalar.shift)
+                torch.nn.init.normal_(scalar.bias)
         return decoder
 
     return of_kind

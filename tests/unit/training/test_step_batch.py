@@ -7,6 +7,8 @@ import torch
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
+from mindeye.models.published_prior import PublishedPriorConfig
+from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
 from mindeye.targets.feature_maps import MapConfig, MapNetwork, save_maps
 from mindeye.training import step_batch as steps
@@ -92,8 +94,6 @@ def test_pictures_are_mirrored_for_clip_only_where_the_quirk_says_so(tiny_experi
 def test_validation_pictures_are_changed_only_where_the_quirk_says_so(
     tiny_experiment, uninterrupted, augmented_too, monkeypatch
 ):
-    from mindeye.models.saved import load_decoder
-
     config = replace(
         tiny_experiment,
         augmentation=ONLY_FLIPPED,
@@ -169,3 +169,15 @@ def test_batches_of_all_subjects_train_every_ridge(tiny_experiment, second_prepa
     # 24 images of each, four of each in a batch: 6 steps in each of 4 epochs.
     assert run.read_log()[-1]["step"] == 4 * 6 - 1
     assert {"validation_top1_subj01", "validation_top1_subj02"} <= run.read_log()[-1].keys()
+
+
+@pytest.mark.parametrize("system", ["none", "mindeye1", "mindeye2"])
+def test_a_trained_prior_has_the_epsilon_of_the_quirks(tiny_experiment, system, tmp_path):
+    prior = PublishedPriorConfig(depth=1, num_heads=2, head_width=8)
+    config = replace(
+        tiny_experiment,
+        decoder=replace(tiny_experiment.decoder, prior=prior),
+        quirks=Quirks(compat=system),
+    )
+    decoder = load_decoder(train(config, tmp_path / "run").path)
+    assert decoder.config.prior.coarse_epsilon == (system != "none")
