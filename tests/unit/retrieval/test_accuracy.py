@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -6,14 +7,12 @@ import scipy.stats
 import torch
 
 from mindeye.metrics.statistics import bootstrap_interval
-from mindeye.retrieval.accuracy import (
+from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows, top_images
+from mindeye.retrieval.pools import pool_accuracy
+from mindeye.retrieval.similarity import (
     brain_retrieval_rivals,
     image_retrieval_rivals,
-    pool_accuracy,
-    retrieval_per_image,
-    retrieval_rows,
     similarity_matrix,
-    top_images,
 )
 
 
@@ -127,6 +126,18 @@ def test_rows_name_direction_pool_and_chance():
     rank = by_name["brain retrieval median rank of 20"]
     assert (rank.chance, rank.better) == (10.5, "lower")
     assert 1 <= rank.low <= rank.value <= rank.high <= 20
+
+
+def test_published_labels_stand_beside_the_right_names_and_change_no_number():
+    brain, images = embeddings(20, seed=1) + embeddings(20, seed=2), embeddings(20, seed=1)
+    plain = retrieval_rows("ours", brain, images, (5,), intervals())
+    labelled = retrieval_rows("ours", brain, images, (5,), intervals(), published_labels=True)
+    assert [replace(row, metric="") for row in plain] == [
+        replace(row, metric="") for row in labelled
+    ]
+    for without, row in zip(plain, labelled, strict=True):
+        published = "Brain" if without.metric.startswith("image retrieval") else "Image"
+        assert row.metric == f'{without.metric} (published as "{published}")'
 
 
 def test_top_images_are_the_best_first_from_a_gallery_of_any_size():
