@@ -133,7 +133,7 @@ def _train(options: argparse.Namespace) -> None:
     overrides = ["--help"] if options.keys else options.overrides
     config = with_command_line(config, overrides, f"mindeye train {options.config}")
     if options.dry_run:
-        _print_training_plan(plan_of(config))
+        print(*plan_of(config).lines, sep="\n")
         return
     bar = Bar("train")
     run = train(config, options.out, progress=bar.with_losses, embed_progress=watch("embed images"))
@@ -143,54 +143,27 @@ def _train(options: argparse.Namespace) -> None:
     print(f"run: {run.path}")
 
 
-def _print_training_plan(plan) -> None:
-    for name, count in plan.parameters_of.items():
-        print(f"{name:18}{count:>15,} parameters")
-    print(f"{'all':18}{plan.num_parameters:>15,} parameters")
-    print(f"{plan.num_bytes / 1e9:.2f} GB for weights, gradients and AdamW; activations on top")
-    images = ", ".join(f"subject {one}: {count}" for one, count in plan.images_of.items())
-    print(f"{plan.num_steps:,} steps; training images {images}. Nothing was written.")
-
-
 def _reconstruct(options: argparse.Namespace) -> None:
-    from dataclasses import fields
-
-    from mindeye.reconstruction.pipeline import ReconstructionConfig
-    from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
+    from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
     from mindeye.verbs.saved_results import read_manifest
 
-    settings = {field.name: getattr(options, field.name) for field in fields(ReconstructionConfig)}
-    config = ReconstructionConfig(**settings)
+    config = settings_for(options.run, options.compat, verb_options.given_settings(options))
     chosen = {
         "subject": options.subject,
         "data": options.data,
         "split": options.split,
         "num_images": options.images,
+        **verb_options.given_quirks(options),
     }
     if options.dry_run:
         plan = plan_reconstruction(options.run, config, **chosen)
-        _print_reconstruction_plan(plan)
+        print(*plan.lines, sep="\n")
         _print_banner(plan.simulated)
         return
-    reconstruct_run(
-        options.run,
-        options.out,
-        config,
-        **chosen,
-        device=options.device,
-        progress=watch("reconstruct"),
-    )
+    drawing = {**chosen, "device": options.device, "progress": watch("reconstruct")}
+    reconstruct_run(options.run, options.out, config, **drawing)
     print(f"pictures: {options.out / 'pictures'}")
     _print_banner(read_manifest(options.out).about["simulated"])
-
-
-def _print_reconstruction_plan(plan) -> None:
-    print(f"{plan.num_images:,} {plan.split} images of subject {plan.subject}")
-    print(f"{plan.num_candidates:,} candidates for each: {plan.num_pictures:,} pictures to draw")
-    print(
-        f"about {plan.num_bytes / 1e6:.1f} MB of disk, pictures {plan.side} pixels wide. "
-        "Nothing was written."
-    )
 
 
 def _retrieve(options: argparse.Namespace) -> None:
@@ -202,6 +175,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         data=options.data,
         pool_sizes=options.pools,
         seed=options.seed,
+        **verb_options.given_quirks(options),
         device=options.device,
     )
     _print_scores(result, options.run / "retrieval.json")
@@ -215,6 +189,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         run_path=options.run,
         data=options.data,
         seed=options.seed,
+        **verb_options.given_quirks(options),
         device=options.device,
         progress=watch("draw true tokens"),
     )
@@ -240,19 +215,15 @@ def _report(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from mindeye.verbs.convert import convert_checkpoint, export_run
 
-    if len(options.what) != (1 if options.to else 2):
-        raise ValueError("Give FAMILY and FILE, or --to FAMILY and RUN. See its --help.")
-    *family, path = options.what
+    family, path = verb_options.conversion_of(options)
     if options.to:
-        for written in export_run(Path(path), options.to, options.out):
+        for written in export_run(path, family, options.out):
             print(f"checkpoint: {written}")
         return
-    if not (options.subjects and options.out):
-        raise ValueError("Give --subjects of the checkpoint's ridge layers and --out RUN.")
     stages = Stages()
     run = convert_checkpoint(
-        *family,
-        Path(path),
+        family,
+        path,
         subjects=options.subjects,
         out=options.out,
         low_level=options.low_level,

@@ -1,19 +1,33 @@
 """Runs a trained decoder on a split: betas -> everything that it says of the images."""
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from mindeye.models.decoder import Decoder
+from mindeye.models.decoder import Decoder, DecoderOutput
 from mindeye.types import Decoded, RepeatBatch
 
 BATCH = 256
 
 
 @torch.inference_mode()
-def decode(decoder: Decoder, scans: RepeatBatch) -> Decoded:
-    """Decodes the mean over each image's repeats (as MindEye1 does); the prior is not sampled."""
+def decode(decoder: Decoder, scans: RepeatBatch, *, averaged_outputs: bool = False) -> Decoded:
+    """Decodes the mean over each image's repeats (as MindEye1 does); the prior is not sampled.
+
+    Args:
+        averaged_outputs: decodes each repeat, and averages brain tokens, retrieval tokens and
+            latents (as MindEye2 does).
+    """
     device = next(decoder.parameters()).device
     decoder.eval()
-    outputs = [decoder(block.to(device), scans.subject) for block in scans.mean().split(BATCH)]
+    if averaged_outputs:
+        blocks = zip(scans.betas.split(BATCH), scans.present.split(BATCH))
+        outputs = [
+            _mean_output(decoder(betas[present].float().to(device), scans.subject), present)
+            for betas, present in blocks
+        ]
+    else:
+        outputs = [decoder(block.to(device), scans.subject) for block in scans.mean().split(BATCH)]
     parts = [one.low_level_latents for one in outputs]
     latents = None if parts[0] is None else torch.cat(parts)
     return Decoded(
@@ -23,3 +37,15 @@ def decode(decoder: Decoder, scans: RepeatBatch) -> Decoded:
         image_tokens=None,
         latents=latents,
     )
+
+
+def _mean_output(output: DecoderOutput, present: Bool[Tensor, "images repeats"]) -> DecoderOutput:
+    """Outputs of the repeats that are present, image by image -> their means."""
+    counts = present.sum(1).tolist()
+
+    def mean(values: Float[Tensor, "trials ..."] | None) -> Float[Tensor, "images ..."] | None:
+        if values is None:
+            return None
+        return torch.stack([of_image.mean(0) for of_image in values.split(counts)])
+
+    return DecoderOutput(*(mean(values) for values in output))

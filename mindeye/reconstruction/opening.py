@@ -13,7 +13,7 @@ from mindeye.reconstruction.generators.scenes import load_scenes_generator
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.run import RunFolder
 from mindeye.targets.cache import TargetTable, target_table
-from mindeye.targets.clip import load_clip
+from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.targets.vae import load_vae
 
 
@@ -73,7 +73,7 @@ def open_run(
     place = data or Path(provenance["paths"]["data"][trained[subject]])
     prepared = PreparedSubject(place)
     _require_same_data(place, prepared.manifest, provenance["data"][trained[subject]])
-    clip = load_clip(provenance["paths"]["clip"], device)
+    clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
     found = {"clip": clip.identity, "vae": vae.identity}
     if found != provenance["networks"]:
@@ -114,12 +114,26 @@ def _require_same_data(place: Path, found: dict, trained: dict) -> None:
         )
 
 
+def clip_of(folder: RunFolder, device: torch.device | str = "cpu") -> ClipTarget:
+    """The CLIP that a run has learned, with the run's own quirks: its targets are a part of it.
+
+    Raises:
+        FileNotFoundError: this is no run folder, or its CLIP is gone.
+    """
+    quirks = folder.quirks()
+    return load_clip(
+        folder.provenance()["paths"]["clip"],
+        device,
+        washed_out=quirks.washed_out_targets,
+        antialias=not quirks.aliased_resizing,
+    )
+
+
 def open_artist(run: OpenRun, device: torch.device | str = "cpu") -> Artist:
     """The frozen networks that draw for this run."""
-    paths = run.provenance["paths"]
-    vae = load_vae(paths["vae"], device)
+    vae = load_vae(run.provenance["paths"]["vae"], device)
     return Artist(
-        clip=load_clip(paths["clip"], device),
+        clip=clip_of(run.folder, device),
         vae=vae,
         generator=load_scenes_generator(vae, device=device),
     )

@@ -34,6 +34,17 @@ class TrainingPlan:
         """Weights, gradients and optimizer state; activations come on top."""
         return self.num_parameters * BYTES_PER_PARAMETER
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The same for the screen."""
+        images = ", ".join(f"subject {one}: {count}" for one, count in self.images_of.items())
+        parts = {**self.parameters_of, "all": self.num_parameters}
+        return (
+            *(f"{name:18}{count:>15,} parameters" for name, count in parts.items()),
+            f"{self.num_bytes / 1e9:.2f} GB for weights, gradients and AdamW; activations on top",
+            f"{self.num_steps:,} steps; training images {images}. Nothing was written.",
+        )
+
 
 def plan_of(config: ExperimentConfig) -> TrainingPlan:
     """Counts without allocating the decoder; reads manifests, trains nothing.

@@ -12,8 +12,8 @@ from mindeye.models.decoder import DecoderConfig
 from mindeye.models.low_level import LowLevelConfig
 from mindeye.models.prior import PriorConfig
 from mindeye.reconstruction.opening import open_run
-from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.reconstruction.scoring import PIXCORR, TWO_WAY, score_rows
+from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.report.tables import write_rows_tsv
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import SimulationConfig, preset_of

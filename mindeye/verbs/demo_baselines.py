@@ -10,12 +10,14 @@ from mindeye.metrics.statistics import difference_row
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_artist
-from mindeye.reconstruction.pipeline import ReconstructionConfig, reconstruct
+from mindeye.reconstruction.pipeline import reconstruct
+from mindeye.reconstruction.prior_sampler import prior_sampler
 from mindeye.reconstruction.scoring import picture_scores
+from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.ridge_baseline import ridge_decoded
 from mindeye.types import MetricRow
 from mindeye.verbs.evaluate import Evaluation, shown_pictures
-from mindeye.verbs.reconstruct import prior_sampler, scans_of
+from mindeye.verbs.reconstruct import scans_of
 from mindeye.verbs.retrieve import Retrieval, retrieval_of
 
 Progress = Callable[[int, int], None]
@@ -45,7 +47,7 @@ def without_img2img(
         artist,
         settings,
         out,
-        sample_tokens=prior_sampler(run, settings),
+        sample_tokens=prior_sampler(run.decoder.prior, settings),
         about={**run.about, "split": "test", "system": PLAIN},
         progress=progress,
     )

@@ -1,7 +1,12 @@
 """Options of every verb, with help and an example; imports nothing that is slow."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+from mindeye.quirks import PUBLISHED
+from mindeye.reconstruction.settings import ReconstructionConfig
 
 PRESETS = "nsd-like, hard, tiny or no-signal"
 
@@ -88,20 +93,38 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     purpose = "which images; choose settings on validation (default: test)"
     verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
     verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
-    verb.add_argument("--candidates", type=int, default=4, help="of each image (default: 4)")
-    verb.add_argument("--steps", type=int, default=8, help="of the generator (default: 8)")
-    verb.add_argument("--prior-steps", type=int, default=10, help="of the prior (default: 10)")
-    leaning = "how far the prior leans on the brain; 1: plainly (default: 3)"
-    verb.add_argument("--prior-guidance", type=float, default=3.0, help=leaning)
-    leaning = "how far the generator leans on the image tokens (default: 2)"
-    verb.add_argument("--guidance", type=float, default=2.0, help=leaning)
-    strength = "of img2img; 1: from noise (default: 0.7)"
-    verb.add_argument("--strength", type=float, default=0.7, help=strength)
+    # Without values of their own: what is not given is as published where --compat says so.
+    ours = ReconstructionConfig()
+    for name, about in (
+        ("candidates", "of each image"),
+        ("steps", "of the generator"),
+        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
+        ("prior-steps", "of the prior"),
+        ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
+        ("guidance", "how far the generator leans on the image tokens"),
+        ("strength", "of img2img; 1: from noise"),
+    ):
+        default = getattr(ours, name.replace("-", "_"))
+        text = f"{about} (default: {default})"
+        verb.add_argument(f"--{name}", type=type(default), help=text)
+    _add_quirks(verb, "shifted_range=on")
     _add_seed(verb, "of the noise, and of the choice of images")
     _add_subject(verb)
     _add_data(verb)
     _add_device(verb)
     return verb
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Fields of `ReconstructionConfig` that stand on the command line."""
+    names = [field.name for field in fields(ReconstructionConfig) if field.name != "quirks"]
+    found = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def given_quirks(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of the verbs take of --compat and --quirks."""
+    return {"compat": options.compat, "quirk_settings": options.quirks}
 
 
 def retrieve_options(verbs) -> argparse.ArgumentParser:
@@ -110,7 +133,8 @@ def retrieve_options(verbs) -> argparse.ArgumentParser:
     verb = _add_verb(verbs, "retrieve", about, "mindeye retrieve runs/one --pools 100")
     _add_run(verb)
     verb.add_argument("--pools", type=int, nargs="+", help="pool sizes; default: 2 to all")
-    _add_seed(verb, "of the bootstrap")
+    _add_quirks(verb, "exchanged_labels=on")
+    _add_seed(verb, "of the bootstrap, and of drawn pools")
     _add_subject(verb)
     _add_data(verb)
     _add_device(verb)
@@ -123,6 +147,7 @@ def evaluate_options(verbs) -> argparse.ArgumentParser:
     verb = _add_verb(verbs, "evaluate", about, "mindeye evaluate runs/one/reconstructions")
     verb.add_argument("folder", type=Path, help="what `mindeye reconstruct` wrote")
     verb.add_argument("--run", type=Path, help="the run that drew it, where it has moved")
+    _add_quirks(verb, "resized_through_256=on")
     _add_seed(verb, "of bootstrap and shuffling")
     _add_data(verb)
     _add_device(verb)
@@ -141,6 +166,20 @@ def convert_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, help="the run folder; with --to: the file")
     verb.add_argument("--to", choices=["mindeye1", "mindeye2"], help="write RUN in this form")
     return verb
+
+
+def conversion_of(options: argparse.Namespace) -> tuple[str, Path]:
+    """Family and checkpoint, or with --to family and run.
+
+    Raises:
+        ValueError: arguments are missing, or too many.
+    """
+    if len(options.what) != (1 if options.to else 2):
+        raise ValueError("Give FAMILY and FILE, or --to FAMILY and RUN. See its --help.")
+    family, path = (options.to, *options.what) if options.to else options.what
+    if not options.to and not (options.subjects and options.out):
+        raise ValueError("Give --subjects of the checkpoint's ridge layers and --out RUN.")
+    return family, Path(path)
 
 
 def report_options(verbs) -> argparse.ArgumentParser:
@@ -170,6 +209,13 @@ def _add_verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentPa
 
 def _add_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
+
+
+def _add_quirks(verb: argparse.ArgumentParser, example: str) -> None:
+    system = "as this published system does it; default: as the run was trained"
+    verb.add_argument("--compat", choices=tuple(PUBLISHED), help=system)
+    switch = f"single switches on top, for example {example}"
+    verb.add_argument("--quirks", nargs="+", default=(), metavar="NAME=on|off", help=switch)
 
 
 def _add_seed(verb: argparse.ArgumentParser, what: str) -> None:

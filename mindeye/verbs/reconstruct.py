@@ -1,25 +1,30 @@
 """`mindeye reconstruct`: a run's test scans -> pictures."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.models.saved import new_decoder
 from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
-from mindeye.reconstruction.pipeline import (
-    Reconstruction,
+from mindeye.reconstruction.opening import open_artist, open_run
+from mindeye.reconstruction.picture_folder import Reconstruction
+from mindeye.reconstruction.pipeline import reconstruct
+from mindeye.reconstruction.prior_sampler import num_noises, prior_sampler, sampler_of
+from mindeye.reconstruction.settings import (
+    DRAWING_QUIRKS,
     ReconstructionConfig,
-    SampleTokens,
-    reconstruct,
+    published_settings,
 )
 from mindeye.run import RunFolder
 from mindeye.targets.vae import load_vae
 from mindeye.types import RepeatBatch
 from mindeye.verbs.device import require_device
+from mindeye.verbs.switched_on import switched_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,8 @@ class ReconstructionPlan:
     num_candidates: int
     side: int
     """Of a picture, in pixels."""
+    is_blended: bool
+    """Whether the chosen pictures are kept beside the candidates."""
     simulated: dict | None
 
     @property
@@ -46,8 +53,33 @@ class ReconstructionPlan:
         Candidates and blurry pictures stand in the parts and, for a moment, in the file that
         joins them; the chosen and the blurry ones are PNGs too.
         """
-        stacks = self.num_pictures + self.num_images
-        return 3 * self.side**2 * (2 * stacks + 2 * self.num_images)
+        stacks = 2 * (self.num_pictures + self.num_images) + self.is_blended * self.num_images
+        return 3 * self.side**2 * (stacks + 2 * self.num_images)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The same for the screen."""
+        candidates = f"{self.num_candidates:,} candidates for each"
+        return (
+            f"{self.num_images:,} {self.split} images of subject {self.subject}",
+            f"{candidates}: {self.num_pictures:,} pictures to draw",
+            f"about {self.num_bytes / 1e6:.1f} MB of disk, pictures {self.side} pixels wide. "
+            "Nothing was written.",
+        )
+
+
+def settings_for(
+    run_path: Path, compat: str | None, given: Mapping[str, Any]
+) -> ReconstructionConfig:
+    """What is given, and for the rest what the system published that `compat` or the run names.
+
+    Raises:
+        FileNotFoundError: this is no run folder.
+        LookupError: an unknown system.
+        ValueError: a value out of its range.
+    """
+    system = RunFolder(path=run_path).quirks().compat if compat is None else compat
+    return replace(published_settings(system), **given)
 
 
 def reconstruct_run(
@@ -59,20 +91,28 @@ def reconstruct_run(
     data: Path | None = None,
     split: str = "test",
     num_images: int | None = None,
+    compat: str | None = None,
+    quirk_settings: Sequence[str] = (),
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reconstruction:
-    """Draws images of one split, all or `num_images` drawn at random by `config.seed`."""
+    """Draws images of one split, all or `num_images` drawn at random by `config.seed`.
+
+    Args:
+        compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
+            `config.quirks` names are on in any case. They do not change the numbers of `config`.
+    """
     require_device(device)
+    config = _settled(run_path, config, compat, quirk_settings)
     run = open_run(run_path, subject=subject, data=data, device=device)
     scans = scans_of(run.prepared, split, num_images, config.seed)
     return reconstruct(
-        decode(run.decoder, scans),
+        decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks),
         open_artist(run, device),
         config,
         out,
-        sample_tokens=prior_sampler(run, config),
-        about={**run.about, "split": split, "system": "mindeye"},
+        sample_tokens=prior_sampler(run.decoder.prior, config),
+        about={**run.about, "split": split, "system": "mindeye", "quirks": list(config.quirks)},
         progress=progress,
     )
 
@@ -85,16 +125,18 @@ def plan_reconstruction(
     data: Path | None = None,
     split: str = "test",
     num_images: int | None = None,
+    compat: str | None = None,
+    quirk_settings: Sequence[str] = (),
 ) -> ReconstructionPlan:
     """Counts what `reconstruct_run` would draw; reads manifests, decodes and writes nothing.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
-        LookupError: a subject that the run was not trained on.
-        ValueError: more images asked for than there are.
+        LookupError: a subject that the run was not trained on, an unknown quirk or sampler.
+        ValueError: more images asked for than there are, or steps that do not fit the sampler.
     """
+    config = _settled(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
-    folder.require_finished()
     provenance = folder.provenance()
     places = dict(zip([one["subject"] for one in provenance["data"]], provenance["paths"]["data"]))
     subject = subject if subject is not None else next(iter(places))
@@ -112,22 +154,9 @@ def plan_reconstruction(
         num_images=_count_of(num_images, total),
         num_candidates=config.candidates,
         side=vae.latent_shape[-1] * vae.factor,
+        is_blended="blended_with_blurry" in config.quirks,
         simulated=manifest["simulated"],
     )
-
-
-def prior_sampler(run: OpenRun, config: ReconstructionConfig) -> SampleTokens:
-    """The run's prior as a function (brain tokens, noise) -> image tokens."""
-
-    def sample(brain_tokens: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return run.decoder.prior.sample(
-            brain_tokens,
-            noises=[noise],
-            steps=config.prior_steps,
-            guidance=config.prior_guidance,
-        )
-
-    return sample
 
 
 def scans_of(
@@ -152,6 +181,24 @@ def scans_of(
         present=scans.present[rows],
         image_ids=scans.image_ids[rows],
     )
+
+
+def _settled(
+    run_path: Path,
+    config: ReconstructionConfig,
+    compat: str | None,
+    quirk_settings: Sequence[str],
+) -> ReconstructionConfig:
+    """The configuration with its quirks, refused before anything is opened or written."""
+    folder = RunFolder(path=run_path)
+    on = switched_on(folder, compat, quirk_settings, DRAWING_QUIRKS)
+    quirks = tuple(name for name in DRAWING_QUIRKS if name in (*on, *config.quirks))
+    config = replace(config, quirks=quirks)
+    folder.require_finished()
+    with torch.device("meta"):
+        prior = new_decoder(run_path).prior
+    num_noises(sampler_of(config), config.prior_steps, prior.config.train_times)
+    return config
 
 
 def _count_of(num_images: int | None, total: int) -> int:

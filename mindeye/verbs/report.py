@@ -57,7 +57,7 @@ def report_run(
         title=f"Subject {run.prepared.subject}: what was seen, decoded from the scan",
         lead=" ".join(saved.missing),
         simulated=about["simulated"],
-        provenance=_provenance(run),
+        provenance=_provenance(run, saved),
         rows=[*(row for row in rows if not _is_control(row)), *more_rows],
         controls=[*(row for row in rows if _is_control(row)), *controls],
         pictures=_grids(run, about, saved, parts.seed, more_columns or {}),
@@ -101,13 +101,17 @@ def _is_control(row: MetricRow) -> bool:
     return row.system.startswith(("floor", "ceiling", "chance"))
 
 
-def _provenance(run: OpenRun) -> dict:
+def _provenance(run: OpenRun, saved: SavedParts) -> dict:
     manifest = run.prepared.manifest
     keys = ("dataset", "subject", "beta_version", "roi", "num_voxels", "voxel_hash", "protocol")
     splits = {
         split: f"{found['num_images']} images, {found['num_trials']} trials"
         for split, found in manifest["splits"].items()
     }
+    quirks_of = {"training": run.folder.quirks().switched_on()}
+    for name, scores in (("retrieval", saved.retrieval), ("evaluation", saved.evaluation)):
+        if scores is not None:
+            quirks_of[name] = scores.content.get("quirks", [])
     return {
         "data": {key: manifest[key] for key in keys}
         | {
@@ -117,6 +121,7 @@ def _provenance(run: OpenRun) -> dict:
             **splits,
         },
         "training": {"seed": run.provenance["seed"], "run": str(run.folder.path)},
+        "quirks": {name: ", ".join(on) or "none" for name, on in quirks_of.items()},
         "versions": run.provenance["versions"],
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindeye.reconstruction.pipeline import Reconstruction
+from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.verbs.saved_results import (
     SavedScores,
     read_manifest,

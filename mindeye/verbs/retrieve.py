@@ -16,8 +16,14 @@ from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_run
 from mindeye.report.tables import write_rows_tsv
 from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows, top_images
+from mindeye.retrieval.pools import DrawnPools
+from mindeye.run import RunFolder
 from mindeye.types import Decoded, MetricRow
 from mindeye.verbs.device import require_device
+from mindeye.verbs.switched_on import switched_on
+
+RETRIEVAL_QUIRKS = ("averaged_outputs", "exchanged_labels", "drawn_pools", "contiguous_pools")
+"""The switches of `Quirks` that change retrieval of a trained run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class Retrieval:
     image_ids: np.ndarray
     found_ids: np.ndarray
     about: dict
-    """Run, weights, subject and banner."""
+    """Run, weights, subject, banner and quirks."""
 
 
 def retrieve_run(
@@ -39,13 +45,27 @@ def retrieve_run(
     data: Path | None = None,
     pool_sizes: Sequence[int] | None = None,
     seed: int = 0,
+    compat: str | None = None,
+    quirk_settings: Sequence[str] = (),
     device: str = "cpu",
 ) -> Retrieval:
-    """Retrieval among a run's test images; writes RUN/retrieval.json and .tsv."""
+    """Retrieval among a run's test images; writes RUN/retrieval.json and .tsv.
+
+    Args:
+        seed: of the bootstrap, and of pools that are drawn.
+        compat, quirk_settings: change the run's quirks, see `quirks_from`.
+    """
     require_device(device)
+    on = switched_on(RunFolder(path=run_path), compat, quirk_settings, RETRIEVAL_QUIRKS)
+    if "contiguous_pools" in on and "drawn_pools" not in on:
+        raise ValueError(
+            "Only drawn pools can be contiguous, but `drawn_pools` is off. "
+            "Set both quirks on, or contiguous_pools=off."
+        )
     run = open_run(run_path, subject=subject, data=data, device=device)
-    decoded = decode(run.decoder, run.prepared.repeats("test"))
-    result = retrieval_of("mindeye", decoded, run, pool_sizes, seed)
+    scans = run.prepared.repeats("test")
+    decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in on)
+    result = retrieval_of("mindeye", decoded, run, pool_sizes, seed, quirks=on)
     save_retrieval(result, run.folder.path)
     return result
 
@@ -57,10 +77,13 @@ def retrieval_of(
     pool_sizes: Sequence[int] | None,
     seed: int,
     centre: Float[Tensor, "tokens width"] | None = None,
+    quirks: Sequence[str] = (),
 ) -> Retrieval:
     """Both directions of retrieval for what any system decoded of the test images.
 
-    `centre` is subtracted from the images' tokens, for systems whose embeddings lack it.
+    Args:
+        centre: is subtracted from the images' tokens, for systems whose embeddings lack it.
+        quirks: those of `RETRIEVAL_QUIRKS` that are on.
     """
     tokens = run.targets.tokens(decoded.image_ids)
     images = embedding_of(tokens if centre is None else tokens - centre)
@@ -72,14 +95,25 @@ def retrieval_of(
         )
     brain = decoded.embeddings.cpu()
     interval = partial(bootstrap_interval, rng=np.random.default_rng(seed))
+    drawn = None
+    if "drawn_pools" in quirks:
+        drawn = DrawnPools(seed=seed, contiguous="contiguous_pools" in quirks)
     found = top_images(brain, images, min(5, len(images)))
     ids = decoded.image_ids.numpy()
     return Retrieval(
-        rows=retrieval_rows(system, brain, images, sizes, interval),
-        per_image=retrieval_per_image(brain, images, sizes),
+        rows=retrieval_rows(
+            system,
+            brain,
+            images,
+            sizes,
+            interval,
+            drawn=drawn,
+            published_labels="exchanged_labels" in quirks,
+        ),
+        per_image=retrieval_per_image(brain, images, sizes, drawn=drawn),
         image_ids=ids,
         found_ids=ids[found.numpy()],
-        about=run.about,
+        about={**run.about, "quirks": list(quirks)},
     )
 
 

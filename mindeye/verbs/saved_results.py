@@ -10,11 +10,8 @@ from jaxtyping import Int, UInt8
 
 from mindeye.config import from_mapping
 from mindeye.files import read_json
-from mindeye.reconstruction.pipeline import (
-    Reconstruction,
-    ReconstructionConfig,
-    load_reconstruction,
-)
+from mindeye.reconstruction.picture_folder import Reconstruction, load_reconstruction
+from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.types import MetricRow
 
 # What tells a run and one of its subjects from all others, and what the banner needs.

@@ -1,6 +1,5 @@
 import argparse
 import shlex
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,8 @@ FUNCTION_OF = {
     "simulate": "mindeye.simulate.nsd_tree.simulate_nsd_tree",
     "prepare": "mindeye.data.prepare.prepare_nsd",
     "train": "mindeye.training.loop.train",
-    "reconstruct": "mindeye.verbs.reconstruct.reconstruct_run",
+    # The first that `reconstruct` calls, and the only one that a run which is absent allows.
+    "reconstruct": "mindeye.verbs.reconstruct.settings_for",
     "retrieve": "mindeye.verbs.retrieve.retrieve_run",
     "evaluate": "mindeye.verbs.evaluate.evaluate_folder",
     "report": "mindeye.verbs.report.report_run",
@@ -186,26 +186,6 @@ def test_an_unknown_preset_is_refused_with_those_that_exist(verb, tmp_path, caps
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_config_key_names_the_likely_one(config_path, tmp_path, capsys):
-    text = config_path.read_text().replace("num_blocks", "num_block")
-    config_path.write_text(text)
-    message = refusal(["train", str(config_path), "--out", str(tmp_path / "run")], capsys)
-    assert "Did you mean `decoder.backbone.num_blocks`?" in message
-    assert not (tmp_path / "run").exists()
-
-
-def test_an_absent_config_is_named(tmp_path, capsys):
-    arguments = ["train", str(tmp_path / "absent.yaml"), "--out", str(tmp_path / "run")]
-    assert "No configuration at" in refusal(arguments, capsys)
-
-
-def test_an_unknown_override_of_train_is_refused(config_path, tmp_path, capsys):
-    arguments = ["train", str(config_path), "--out", str(tmp_path / "run"), "--schedule.epoch", "3"]
-    assert exit_code(arguments) == 2
-    assert "schedule.epoch" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize(
     "arguments", [[], ["paint"], ["simulate"], ["retrieve", "run", "--pool", "x"]]
 )
@@ -236,25 +216,25 @@ def test_what_only_we_can_break_is_not_dressed_up_as_a_users_error(arguments_of,
         main(arguments_of["retrieve"])
 
 
-def test_train_takes_overrides_and_a_second_config_is_refused(config_path, tmp_path, capsys):
-    run = str(tmp_path / "run")
-    main(["train", str(config_path), "--out", run, "--schedule.num-epochs", "1"])
-    assert f"run: {run}" in capsys.readouterr().out
-    assert "schedule.num_epochs: 4 here, 1 there" in refusal(
-        ["train", str(config_path), "--out", run], capsys
-    )
+@pytest.mark.parametrize("verb", ["reconstruct", "retrieve", "evaluate"])
+def test_compat_and_quirks_reach_the_library(verb, arguments_of, monkeypatch):
+    seen = []
+
+    def stop(*arguments, **given):
+        seen.append({name: given[name] for name in ("compat", "quirk_settings")})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mindeye.verbs.reconstruct.reconstruct_run", stop)
+    monkeypatch.setattr(FUNCTION_OF[verb], stop if verb != "reconstruct" else lambda *given: None)
+    given = ["--compat", "mindeye2", "--quirks", "shifted_range=off", "drawn_pools=on"]
+    assert exit_code(arguments_of[verb]) == exit_code([*arguments_of[verb], *given]) == 130
+    assert [(one["compat"], list(one["quirk_settings"])) for one in seen] == [
+        (None, []),
+        ("mindeye2", ["shifted_range=off", "drawn_pools=on"]),
+    ]
 
 
-def test_keys_lists_what_can_be_overridden(config_path, tmp_path, capsys):
-    assert exit_code(["train", str(config_path), "--out", str(tmp_path / "run"), "--keys"]) == 0
-    assert "--schedule.learning-rate" in capsys.readouterr().out
-
-
-def test_an_unfinished_run_is_refused_with_what_to_do(
-    config_path, tmp_path, tiny_experiment, capsys
-):
-    from mindeye.run import RunFolder
-
-    RunFolder(path=tmp_path / "run").begin(replace(tiny_experiment, seed=1), {"data": []})
-    message = refusal(["retrieve", str(tmp_path / "run")], capsys)
-    assert "its training has not ended" in message
+@pytest.mark.parametrize("verb", ["reconstruct", "retrieve", "evaluate"])
+def test_an_unknown_system_is_refused_with_those_that_exist(verb, arguments_of, capsys):
+    assert exit_code([*arguments_of[verb], "--compat", "mindeye3"]) == 2
+    assert "choose from none, mindeye1, mindeye2" in capsys.readouterr().err.replace("'", "")

@@ -24,6 +24,7 @@ class ImageGenerator(Protocol):
         steps: int,
         guidance: float,
         generators: Sequence[torch.Generator],
+        unconditional: Float[Tensor, "images tokens width"] | None = None,
     ) -> Float[Tensor, "images 3 rows columns"]:
         """RGB in [0, 1].
 
@@ -32,19 +33,7 @@ class ImageGenerator(Protocol):
             strength: share of the steps that are run from `start`; 1 forgets it.
             guidance: 1 follows the tokens plainly, more exaggerates them.
             generators: one for each picture, so that a picture does not depend on its batch.
+            unconditional: what guidance leads away from, at the scale at which the network takes
+                tokens (variance about 1); None: zeros, which say nothing.
         """
         ...
-
-
-def steps_to_skip(steps: int, strength: float) -> int:
-    """Steps of the schedule that an img2img start leaves out.
-
-    Raises:
-        ValueError: a strength outside (0, 1].
-    """
-    if not 0 < strength <= 1:
-        raise ValueError(
-            f"The img2img strength is {strength}; it must lie in (0, 1]. "
-            "1 ignores the blurry reconstruction, small values stay close to it."
-        )
-    return steps - max(1, int(steps * strength))

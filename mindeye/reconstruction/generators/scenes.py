@@ -15,7 +15,7 @@ from mindeye.models.generator_network import (
     generator_weights,
     load_generator_network,
 )
-from mindeye.reconstruction.generators.protocol import steps_to_skip
+from mindeye.reconstruction.settings import steps_to_skip
 from mindeye.targets.clip import ASSETS
 from mindeye.targets.vae import VaeTarget
 
@@ -40,6 +40,7 @@ class ScenesGenerator:
         steps: int,
         guidance: float,
         generators: Sequence[torch.Generator],
+        unconditional: Float[Tensor, "images tokens width"] | None = None,
     ) -> Float[Tensor, "images 3 rows columns"]:
         """See `ImageGenerator.generate`."""
         if image_tokens.shape[1:] != self.network.mean.shape:
@@ -62,16 +63,21 @@ class ScenesGenerator:
                 self.vae.latents(start), noise, times[:1].expand(len(noise))
             )
         tokens = self.network.standardise(image_tokens)
+        if unconditional is None:
+            unconditional = torch.zeros_like(tokens)
+        unconditional = unconditional.to(tokens)
         for time in times:
-            velocity = self._velocity(latents, time, tokens, guidance)
+            velocity = self._velocity(latents, time, tokens, unconditional, guidance)
             latents = scheduler.step(velocity, time, latents).prev_sample
         return self.vae.images(latents)
 
-    def _velocity(self, latents: Tensor, time: Tensor, tokens: Tensor, guidance: float) -> Tensor:
+    def _velocity(
+        self, latents: Tensor, time: Tensor, tokens: Tensor, unconditional: Tensor, guidance: float
+    ) -> Tensor:
         if guidance == 1:
             return self._predict(latents, time, tokens)
         both = self._predict(
-            torch.cat([latents, latents]), time, torch.cat([torch.zeros_like(tokens), tokens])
+            torch.cat([latents, latents]), time, torch.cat([unconditional, tokens])
         )
         plain, guided = both.chunk(2)
         return plain + guidance * (guided - plain)

@@ -9,7 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mindeye.reconstruction.opening import open_run
+from mindeye.config import to_mapping
+from mindeye.files import read_json, write_json
+from mindeye.quirks import Quirks
+from mindeye.reconstruction import opening
+from mindeye.reconstruction.opening import clip_of, open_run
+from mindeye.run import RunFolder
 from mindeye.training.loop import train
 
 
@@ -56,6 +61,37 @@ def test_a_run_and_its_data_that_moved_open_alike(own, tmp_path):
 def test_a_clip_that_changed_since_the_training_is_refused(own):
     change_weights(own / "clip")
     with pytest.raises(ValueError, match=r"was trained on targets of .* but here are .*Restore"):
+        open_run(own / "run")
+
+
+@pytest.mark.parametrize(
+    ("quirks", "washed_out", "antialias"),
+    [
+        (Quirks(), False, True),
+        (Quirks(compat="mindeye1"), False, False),
+        (Quirks(compat="mindeye2"), True, False),
+        (Quirks(washed_out_targets=True), True, True),
+    ],
+)
+def test_the_clip_sees_pictures_as_it_did_in_the_training(
+    own, quirks, washed_out, antialias, monkeypatch
+):
+    path = own / "run" / "provenance.json"
+    write_json(path, {**read_json(path), "quirks": to_mapping(quirks)})
+    seen, load = [], opening.load_clip
+    monkeypatch.setattr(
+        opening,
+        "load_clip",
+        lambda source, device, **given: seen.append(given) or load(source, device),
+    )
+    clip_of(RunFolder(path=own / "run"))
+    assert seen == [{"washed_out": washed_out, "antialias": antialias}]
+
+
+def test_a_run_whose_quirks_were_changed_afterwards_is_refused(own):
+    path = own / "run" / "provenance.json"
+    write_json(path, {**read_json(path), "quirks": {"washed_out_targets": True}})
+    with pytest.raises(ValueError, match=r"was trained on targets of .* but here are"):
         open_run(own / "run")
 
 

@@ -8,15 +8,11 @@ from PIL import Image
 
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.reconstruction import pipeline
+from mindeye.reconstruction.candidate_noise import candidate_seed
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
-from mindeye.reconstruction.pipeline import (
-    Artist,
-    ReconstructionConfig,
-    candidate_seed,
-    draw_block,
-    load_reconstruction,
-    reconstruct,
-)
+from mindeye.reconstruction.picture_folder import load_reconstruction
+from mindeye.reconstruction.pipeline import Artist, draw_block, reconstruct
+from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.targets.clip import load_clip
 from mindeye.targets.vae import load_vae
 from mindeye.types import Decoded
@@ -50,9 +46,9 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(pipeline, "BLOCK", 2)
 
 
-def sampled(brain_tokens, noise):
+def sampled(brain_tokens, noises):
     """Stands for the prior: noise matters, but not much."""
-    return brain_tokens + 0.1 * noise
+    return brain_tokens + 0.1 * next(noises)
 
 
 def rows_of(decoded: Decoded, rows: list[int]) -> Decoded:
@@ -89,17 +85,6 @@ def test_images_that_decode_alike_are_drawn_from_noise_of_their_own(decoded, art
     twins = rows_of(decoded, [0, 0])._replace(image_ids=torch.tensor([7, 8]))
     first, second = draw_block(twins, artist, CONFIG, sampled)["candidates"].astype(int)
     assert np.abs(first - second).max() > 1
-
-
-def test_seeds_of_candidates_differ():
-    seeds = {
-        candidate_seed(seed, image, candidate)
-        for seed in range(3)
-        for image in range(100)
-        for candidate in range(8)
-    }
-    assert len(seeds) == 2400
-    assert min(seeds) >= 0
 
 
 def test_the_chosen_picture_has_the_highest_score(decoded, artist, tmp_path):
@@ -186,6 +171,20 @@ def test_another_run_or_other_images_in_the_same_folder_are_refused(decoded, art
         draw(rows_of(decoded, [0, 1]), artist, tmp_path / "out")
 
 
+def test_an_older_folder_that_tells_of_no_quirk_is_opened_and_refused_with_one(
+    decoded, artist, tmp_path
+):
+    first = draw(decoded, artist, tmp_path / "out")
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["settings"]["quirks"], manifest["settings"]["sampler"]
+    path.write_text(json.dumps(manifest))
+    again = draw(decoded, artist, tmp_path / "out", about={**ABOUT, "quirks": []})
+    np.testing.assert_array_equal(again.pictures, first.pictures)
+    with pytest.raises(ValueError, match=r"settings\.quirks: \['shifted_range'\] here, \[\] there"):
+        draw(decoded, artist, tmp_path / "out", replace(CONFIG, quirks=("shifted_range",)))
+
+
 def test_a_run_that_has_moved_is_still_the_same_run(decoded, artist, tmp_path):
     first = draw(decoded, artist, tmp_path / "out")
     again = draw(decoded, artist, tmp_path / "out", about={**ABOUT, "run": "runs/two"})
@@ -207,9 +206,8 @@ def test_an_image_that_stands_twice_is_refused(decoded, artist, tmp_path):
 
 def test_without_prior_the_brain_tokens_are_drawn(decoded, artist):
     ours = draw_block(decoded, artist, replace(CONFIG, strength=1.0), None)
-    theirs = draw_block(decoded, artist, replace(CONFIG, strength=1.0), lambda brain, noise: brain)
-    # The prior's noise comes first from a candidate's stream, so the pictures themselves differ.
-    assert ours["candidates"].shape == theirs["candidates"].shape
+    theirs = draw_block(decoded, artist, replace(CONFIG, strength=1.0), lambda brain, noises: brain)
+    assert_alike(ours["candidates"], theirs["candidates"])
     assert_alike(ours["blurry"], theirs["blurry"])
 
 

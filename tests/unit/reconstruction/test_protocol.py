@@ -3,8 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
-from mindeye.reconstruction.generators.protocol import ImageGenerator, steps_to_skip
+from mindeye.reconstruction.generators import scenes
+from mindeye.reconstruction.generators.protocol import ImageGenerator
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
 from mindeye.targets.vae import load_vae
 
@@ -26,23 +28,6 @@ def seeds(*numbers: int) -> list[torch.Generator]:
 
 def blurry(images: int = 3) -> torch.Tensor:
     return torch.rand(images, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-
-
-def test_the_published_img2img_runs_17_of_20_steps():
-    assert steps_to_skip(20, 0.85) == 3
-
-
-@pytest.mark.parametrize(
-    ("steps", "strength", "skipped"), [(20, 1, 0), (10, 0.5, 5), (10, 0.01, 9), (1, 0.3, 0)]
-)
-def test_at_least_one_step_is_run_and_at_full_strength_all(steps, strength, skipped):
-    assert steps_to_skip(steps, strength) == skipped
-
-
-@pytest.mark.parametrize("strength", [0, -0.5, 1.01])
-def test_a_strength_outside_is_refused(strength):
-    with pytest.raises(ValueError, match=rf"strength is {strength}; it must lie in \(0, 1\]"):
-        steps_to_skip(20, strength)
 
 
 def test_pictures_are_rgb_between_0_and_1(generator):
@@ -81,6 +66,42 @@ def test_tokens_seeds_and_guidance_all_matter(generator):
     ]
     for other in others:
         assert (other - plain).abs().max() > 1e-3
+
+
+def test_guidance_leads_away_from_the_unconditional_tokens(generator):
+    away = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(5))
+    guided = velocities(generator, tokens(), guidance=3.0, unconditional=away)
+    towards = velocities(generator, tokens(), guidance=1.0, unconditional=away)
+    as_tokens = away * generator.network.std + generator.network.mean
+    plain = velocities(generator, as_tokens, guidance=1.0)
+    torch.testing.assert_close(guided, plain + 3 * (towards - plain), rtol=1e-3, atol=1e-4)
+
+
+def test_without_unconditional_tokens_guidance_leads_away_from_the_mean(generator):
+    zeros = torch.zeros(3, 5, 16)
+    for guidance in (1.0, 3.0):
+        options = {**CALM, "guidance": guidance}
+        drawn = generator.generate(tokens(), **options, generators=seeds(0, 1, 2))
+        same = generator.generate(
+            tokens(), **options, generators=seeds(0, 1, 2), unconditional=zeros
+        )
+        torch.testing.assert_close(drawn, same, rtol=0, atol=0)
+
+
+def velocities(generator, image_tokens, **options) -> torch.Tensor:
+    """What the sampler is given at its first step."""
+    seen = []
+
+    class Watched(DPMSolverMultistepScheduler):
+        def step(self, velocity, *others):
+            seen.append(velocity)
+            return super().step(velocity, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenes, "DPMSolverMultistepScheduler", Watched)
+        options = {**CALM, "steps": 1, **options}
+        generator.generate(image_tokens, **options, generators=seeds(0, 1, 2))
+    return seen[0]
 
 
 def test_full_strength_forgets_the_start(generator):

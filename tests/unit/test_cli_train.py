@@ -1,0 +1,82 @@
+"""`mindeye train` as it is typed, and what the verbs say to a training that has not ended."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mindeye.cli import main
+from mindeye.config import dump_yaml
+from mindeye.run import RunFolder
+
+
+@pytest.fixture
+def config_path(tmp_path, tiny_experiment) -> Path:
+    path = tmp_path / "tiny.yaml"
+    dump_yaml(tiny_experiment, path)
+    return path
+
+
+def exit_code(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def refusal(arguments: list[str], capsys) -> str:
+    """The one message of a command that is refused."""
+    assert exit_code(arguments) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert error.count("mindeye: ") == 1
+    return error.split("mindeye: ")[1]
+
+
+def test_an_unknown_config_key_names_the_likely_one(config_path, tmp_path, capsys):
+    text = config_path.read_text().replace("num_blocks", "num_block")
+    config_path.write_text(text)
+    message = refusal(["train", str(config_path), "--out", str(tmp_path / "run")], capsys)
+    assert "Did you mean `decoder.backbone.num_blocks`?" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_absent_config_is_named(tmp_path, capsys):
+    arguments = ["train", str(tmp_path / "absent.yaml"), "--out", str(tmp_path / "run")]
+    assert "No configuration at" in refusal(arguments, capsys)
+
+
+def test_an_unknown_override_of_train_is_refused(config_path, tmp_path, capsys):
+    arguments = ["train", str(config_path), "--out", str(tmp_path / "run"), "--schedule.epoch", "3"]
+    assert exit_code(arguments) == 2
+    assert "schedule.epoch" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_takes_overrides_and_a_second_config_is_refused(config_path, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    main(["train", str(config_path), "--out", run, "--schedule.num-epochs", "1"])
+    assert f"run: {run}" in capsys.readouterr().out
+    assert "schedule.num_epochs: 4 here, 1 there" in refusal(
+        ["train", str(config_path), "--out", run], capsys
+    )
+
+
+def test_keys_lists_what_can_be_overridden(config_path, tmp_path, capsys):
+    assert exit_code(["train", str(config_path), "--out", str(tmp_path / "run"), "--keys"]) == 0
+    assert "--schedule.learning-rate" in capsys.readouterr().out
+
+
+def test_an_unfinished_run_is_refused_with_what_to_do(
+    config_path, tmp_path, tiny_experiment, capsys
+):
+    RunFolder(path=tmp_path / "run").begin(replace(tiny_experiment, seed=1), {"data": []})
+    message = refusal(["retrieve", str(tmp_path / "run")], capsys)
+    assert "its training has not ended" in message
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(config_path, tmp_path, capsys):
+    main(["train", str(config_path), "--out", str(tmp_path / "run"), "--dry-run"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ridge ")
+    assert lines[-1].endswith("steps; training images subject 1: 24. Nothing was written.")
+    assert not (tmp_path / "run").exists()
