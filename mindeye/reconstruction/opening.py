@@ -1,7 +1,9 @@
 """Opens a run folder with everything that its verbs need."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -58,21 +60,10 @@ def open_run(
     folder = RunFolder(path=path)
     folder.require_finished()
     provenance = folder.provenance()
-    trained = {one["subject"]: index for index, one in enumerate(provenance["data"])}
-    if not trained:
-        raise ValueError(
-            f"{path} was converted from a published checkpoint and has no prepared scans. "
-            "Decode with it from Python: `mindeye.models.saved.load_decoder`."
-        )
-    subject = subject if subject is not None else next(iter(trained))
-    if subject not in trained:
-        raise LookupError(
-            f"{path} was not trained on subject {subject}; it knows "
-            f"{', '.join(str(one) for one in trained)}. Choose one of these with --subject."
-        )
-    place = data or Path(provenance["paths"]["data"][trained[subject]])
+    index = index_of(path, provenance, subject)
+    place = data or Path(provenance["paths"]["data"][index])
     prepared = PreparedSubject(place)
-    _require_same_data(place, prepared.manifest, provenance["data"][trained[subject]])
+    _require_same_data(place, prepared.manifest, provenance["data"][index])
     clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
     found = {"clip": clip.identity, "vae": vae.identity}
@@ -95,6 +86,27 @@ def open_run(
         targets=targets,
         provenance=provenance,
     )
+
+
+def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> int:
+    """Which of a run's subjects is meant, by default the first.
+
+    Raises:
+        LookupError: a subject that the run was not trained on.
+        ValueError: the run was converted.
+    """
+    trained = [one["subject"] for one in provenance["data"]]
+    if not trained:
+        raise ValueError(
+            f"{path} was converted from a published checkpoint and has no prepared scans. "
+            "Decode with it from Python: `mindeye.models.saved.load_decoder`."
+        )
+    if subject is not None and subject not in trained:
+        raise LookupError(
+            f"{path} was not trained on subject {subject}; it knows "
+            f"{', '.join(str(one) for one in trained)}. Choose one of these with --subject."
+        )
+    return 0 if subject is None else trained.index(subject)
 
 
 def _require_same_data(place: Path, found: dict, trained: dict) -> None:

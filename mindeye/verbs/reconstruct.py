@@ -11,7 +11,7 @@ import torch
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import new_decoder
 from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import open_artist, open_run
+from mindeye.reconstruction.opening import index_of, open_artist, open_run
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.pipeline import reconstruct
 from mindeye.reconstruction.prior_sampler import num_noises, prior_sampler, sampler_of
@@ -138,18 +138,12 @@ def plan_reconstruction(
     config = _settled(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
     provenance = folder.provenance()
-    places = dict(zip([one["subject"] for one in provenance["data"]], provenance["paths"]["data"]))
-    subject = subject if subject is not None else next(iter(places))
-    if subject not in places:
-        raise LookupError(
-            f"{run_path} was not trained on subject {subject}; it knows "
-            f"{', '.join(str(one) for one in places)}. Choose one of these with --subject."
-        )
-    manifest = PreparedSubject(data or places[subject]).manifest
+    index = index_of(run_path, provenance, subject)
+    manifest = PreparedSubject(data or Path(provenance["paths"]["data"][index])).manifest
     vae = load_vae(provenance["paths"]["vae"])
     total = manifest["splits"][split]["num_images"]
     return ReconstructionPlan(
-        subject=subject,
+        subject=provenance["data"][index]["subject"],
         split=split,
         num_images=_count_of(num_images, total),
         num_candidates=config.candidates,
