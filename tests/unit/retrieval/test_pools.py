@@ -71,7 +71,7 @@ def test_random_pools_hold_no_image_twice_and_follow_from_seed_and_size():
 
 
 def test_contiguous_pools_are_neighbours_in_the_order_of_the_rows():
-    pools = DrawnPools(seed=1, contiguous=True, count=200).of_size(12, 40)
+    pools = DrawnPools(seed=1, contiguous=True, count=600).of_size(12, 40)
     assert (np.diff(pools, axis=1) % 40 == 1).all()
     assert set(pools[:, 0]) == set(range(40))
 
