@@ -136,7 +136,7 @@ def _train(options: argparse.Namespace) -> None:
         print(*plan_of(config).lines, sep="\n")
         return
     bar = Bar("train")
-    run = train(config, options.out, progress=bar.with_losses, embed_progress=watch("embed images"))
+    run = train(config, options.out, progress=bar, embed_progress=watch("embed images"))
     bar.close()
     last = run.read_log()[-1]
     print(" ".join(f"{name} {value:.4g}" for name, value in last.items()))

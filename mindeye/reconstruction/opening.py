@@ -66,10 +66,12 @@ def open_run(
     _require_same_data(place, prepared.manifest, provenance["data"][index])
     clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
+    # A teacher of maps was needed for training alone.
+    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
     found = {"clip": clip.identity, "vae": vae.identity}
-    if found != provenance["networks"]:
+    if found != trained:
         raise ValueError(
-            f"{path} was trained on targets of {provenance['networks']}, but here are {found}. "
+            f"{path} was trained on targets of {trained}, but here are {found}. "
             "Restore those networks, or train again."
         )
     targets = target_table(
@@ -132,10 +134,11 @@ def clip_of(folder: RunFolder, device: torch.device | str = "cpu") -> ClipTarget
     Raises:
         FileNotFoundError: this is no run folder, or its CLIP is gone.
     """
-    quirks = folder.quirks()
+    quirks, provenance = folder.quirks(), folder.provenance()
     return load_clip(
-        folder.provenance()["paths"]["clip"],
+        provenance["paths"]["clip"],
         device,
+        form=provenance.get("clip_tokens", "projected"),
         washed_out=quirks.washed_out_targets,
         antialias=not quirks.aliased_resizing,
     )

@@ -21,7 +21,7 @@ from mindeye.training.optimizer import decay_groups
 from mindeye.training.order import derived_seed
 from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.schedule import Phase, one_cycle
-from mindeye.training.starting import start_hash, starting_weights, train_only, training_mode
+from mindeye.training.starting import checked_start, start_hash, train_only, training_mode
 from mindeye.training.step_batch import step_batch
 from mindeye.training.subjects import Material, open_subject
 from mindeye.training.validation import validation
@@ -56,12 +56,7 @@ def train(
     prepared = prepared_subjects(config)
     networks = open_networks(config, accelerator.device)
     # Before anything is written.
-    blank = blank_decoder(config, prepared, networks)
-    train_only(blank, config.parts)
-    start = {}
-    if config.start_from:
-        keep_bias = bool(config.quirks.resolved().kept_ridge_bias)
-        start = starting_weights(blank, config.start_from, keep_ridge_bias=keep_bias)
+    start = checked_start(blank_decoder(config, prepared, networks), config)
     run = RunFolder(path=run_path)
     run.begin(config, _provenance(config, prepared, networks))
     if run.is_finished:

@@ -12,15 +12,19 @@ from mindeye.models.prior import PriorConfig
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
+from mindeye.training.starting import checked_start
 
 # Float32 weights, gradients and AdamW's two moments.
 BYTES_PER_PARAMETER = 16
+BYTES_PER_WEIGHT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
     parameters_of: dict[str, int]
     """Part of the decoder -> its number of parameters."""
+    trained: frozenset[str]
+    """Those parts that learn; the others stay as they are."""
     num_steps: int
     images_of: dict[int, int]
     """Subject -> training images."""
@@ -32,7 +36,10 @@ class TrainingPlan:
     @property
     def num_bytes(self) -> int:
         """Weights, gradients and optimizer state; activations come on top."""
-        return self.num_parameters * BYTES_PER_PARAMETER
+        return sum(
+            count * (BYTES_PER_PARAMETER if part in self.trained else BYTES_PER_WEIGHT)
+            for part, count in self.parameters_of.items()
+        )
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -40,7 +47,11 @@ class TrainingPlan:
         images = ", ".join(f"subject {one}: {count}" for one, count in self.images_of.items())
         parts = {**self.parameters_of, "all": self.num_parameters}
         return (
-            *(f"{name:18}{count:>15,} parameters" for name, count in parts.items()),
+            *(
+                f"{name:18}{count:>15,} parameters"
+                f"{'' if name in self.trained or name == 'all' else ', not trained'}"
+                for name, count in parts.items()
+            ),
             f"{self.num_bytes / 1e9:.2f} GB for weights, gradients and AdamW; activations on top",
             f"{self.num_steps:,} steps; training images {images}. Nothing was written.",
         )
@@ -50,16 +61,23 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     """Counts without allocating the decoder; reads manifests, trains nothing.
 
     Raises:
-        ValueError: as `prepared_subjects` and `blank_decoder`.
+        LookupError: `parts` that the decoder does not have.
+        ValueError: as `prepared_subjects`, `blank_decoder` and `starting_weights`.
     """
     prepared = prepared_subjects(config)
     decoder = blank_decoder(config, prepared, open_networks(config))
+    checked_start(decoder, config)
     images_of = {one.subject: _num_images(one) for one in prepared}
     return TrainingPlan(
         parameters_of={
             name: sum(parameter.numel() for parameter in part.parameters())
             for name, part in decoder.named_children()
         },
+        trained=frozenset(
+            name
+            for name, part in decoder.named_children()
+            if any(parameter.requires_grad for parameter in part.parameters())
+        ),
         num_steps=length_of(config.schedule, images_of).num_steps,
         images_of=images_of,
     )

@@ -9,6 +9,7 @@ from mindeye.files import read_json, sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.run import RunFolder
+from mindeye.training.experiment import ExperimentConfig
 
 RIDGES = ("ridge.layers.", "low_level_path.ridge.layers.")
 
@@ -22,6 +23,20 @@ def start_hash(path: Path) -> str:
     run = RunFolder(path=path)
     run.require_finished()
     return sha256_of(run.weights_path)
+
+
+def checked_start(decoder: Decoder, config: ExperimentConfig) -> dict[str, Tensor]:
+    """Freezes what is not trained, and gives what the decoder takes over; refuses misfits.
+
+    Raises:
+        LookupError: `parts` that the decoder does not have.
+        ValueError: as `starting_weights`.
+    """
+    train_only(decoder, config.parts)
+    if config.start_from is None:
+        return {}
+    keep = bool(config.quirks.resolved().kept_ridge_bias)
+    return starting_weights(decoder, config.start_from, keep_ridge_bias=keep)
 
 
 def starting_weights(

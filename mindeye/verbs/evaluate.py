@@ -91,7 +91,7 @@ def evaluate_folder(
         about["system"]: ours.pictures,
         CEILING: true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress),
         SHUFFLED: ours.pictures[derangement(len(shown), rng)],
-        NEAREST: nearest_pictures(run, about["split"], ours.image_ids, side),
+        NEAREST: nearest_pictures(run, manifest, ours.image_ids, side),
         **({} if ours.blurry is None else {"blurry only": ours.blurry}),
     }
     clip = scoring_clip(artist, run, quirks)
@@ -144,11 +144,12 @@ def require_generator(folder: Path, drawn_by: str, artist: Artist) -> None:
 
 def scoring_clip(artist: Artist, run: OpenRun, quirks: Quirks) -> ClipTarget:
     """The CLIP that identifies pictures, on the CPU, where they are."""
-    # Never washed out, whatever the run learned: it judges pictures, and the published metrics
-    # show them to CLIP in their true colours.
+    # Never washed out nor of other tokens, whatever the run learned: it judges pictures, and the
+    # published metrics show them to CLIP in their true colours.
     loaded, antialias = artist.clip, not quirks.aliased_resizing
     is_here = next(loaded.model.parameters()).device.type == "cpu"
-    if is_here and not loaded.washed_out and loaded.antialias == antialias:
+    is_plain = not loaded.washed_out and loaded.form == "projected"
+    if is_here and is_plain and loaded.antialias == antialias:
         return loaded
     return load_clip(run.provenance["paths"]["clip"], antialias=antialias)
 
@@ -192,11 +193,12 @@ def true_token_pictures(
 
 
 def nearest_pictures(
-    run: OpenRun, split: str, image_ids: np.ndarray, side: int | None
+    run: OpenRun, manifest: Manifest, image_ids: np.ndarray, side: int | None
 ) -> np.ndarray:
     """For each scan, the training image that the contrastive head finds closest."""
-    scans = scans_of(run.prepared, split, None, 0)
-    decoded = decode(run.decoder, scans)
+    scans = scans_of(run.prepared, manifest.about["split"], None, 0)
+    averaged = "averaged_outputs" in manifest.settings.quirks
+    decoded = decode(run.decoder, scans, averaged_outputs=averaged)
     row_of = {image_id: row for row, image_id in enumerate(scans.image_ids.tolist())}
     brain = decoded.embeddings[[row_of[image_id] for image_id in image_ids.tolist()]].cpu()
     training = run.prepared.repeats("train").image_ids

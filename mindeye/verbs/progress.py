@@ -6,26 +6,26 @@ from tqdm import tqdm
 
 
 class Bar:
-    """A progress bar that learns its length at the first call."""
+    """A progress bar that appears, and learns its length, at the first call."""
 
     def __init__(self, title: str) -> None:
-        self.bar = tqdm(desc=title, total=0, dynamic_ncols=True, mininterval=0.5, leave=True)
+        self.title = title
+        self.bar: tqdm | None = None
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, losses: Mapping[str, float] | None = None) -> None:
+        if self.bar is None:
+            self.bar = tqdm(desc=self.title, dynamic_ncols=True, mininterval=0.5, leave=True)
+        if losses:
+            shown = {name: f"{value:.3g}" for name, value in losses.items()}
+            self.bar.set_postfix(shown, refresh=False)
         self.bar.total = total
         self.bar.update(done - self.bar.n)
         if done >= total:
             self.bar.close()
 
-    def with_losses(self, done: int, total: int, losses: Mapping[str, float]) -> None:
-        """Also shows the last losses."""
-        self.bar.set_postfix(
-            {name: f"{value:.3g}" for name, value in losses.items()}, refresh=False
-        )
-        self(done, total)
-
     def close(self) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 class Stages:
@@ -46,11 +46,4 @@ class Stages:
 
 def watch(title: str) -> Callable[[int, int], None]:
     """A progress bar under a title, shown from the first report on."""
-    bars: list[Bar] = []
-
-    def report(done: int, total: int) -> None:
-        if not bars:
-            bars.append(Bar(title))
-        bars[0](done, total)
-
-    return report
+    return Bar(title)

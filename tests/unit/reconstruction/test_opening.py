@@ -85,7 +85,7 @@ def test_the_clip_sees_pictures_as_it_did_in_the_training(
         lambda source, device, **given: seen.append(given) or load(source, device),
     )
     clip_of(RunFolder(path=own / "run"))
-    assert seen == [{"washed_out": washed_out, "antialias": antialias}]
+    assert seen == [{"form": "projected", "washed_out": washed_out, "antialias": antialias}]
 
 
 def test_a_run_whose_quirks_were_changed_afterwards_is_refused(own):
