@@ -149,6 +149,11 @@ class ExperimentConfig:
             shares |= {f"{part}.{one}": known[one] for one in SHARES if one in known}
         for key, value in counts.items():
             _require(value >= 1, f"decoder.{key}", value, "1 or more")
+        if self.parts is not None and self.start_from is None:
+            raise ValueError(
+                f"`parts` trains {', '.join(self.parts)} alone, but without `start_from` all other "
+                "parts would stay random. Give the run that they are taken from."
+            )
         low_level = self.decoder.low_level
         has_maps = isinstance(low_level, PublishedLowLevelConfig) and bool(low_level.map_width)
         if len({has_maps, self.losses.maps > 0, self.teacher is not None}) > 1:

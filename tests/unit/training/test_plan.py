@@ -35,9 +35,10 @@ def test_the_lines_tell_parts_sum_bytes_and_steps():
 
 
 def test_the_plan_tells_which_parts_learn_and_refuses_what_the_training_would(
-    tiny_experiment, tmp_path
+    tiny_experiment, uninterrupted, tmp_path
 ):
-    plan = plan_of(replace(tiny_experiment, parts=("prior",)))
+    start = uninterrupted(tiny_experiment).path
+    plan = plan_of(replace(tiny_experiment, parts=("prior",), start_from=start))
     assert plan.trained == {"prior"}
     rest = plan.num_parameters - plan.parameters_of["prior"]
     assert plan.num_bytes == 16 * plan.parameters_of["prior"] + 4 * rest

@@ -66,7 +66,8 @@ def test_another_architecture_is_refused_with_both_shapes(tiny_experiment, unint
 
 
 def test_a_part_that_is_not_there_is_refused(tiny_experiment, uninterrupted, tmp_path):
-    config = replace(tiny_experiment, parts=("low_levels",))
+    start = uninterrupted(tiny_experiment).path
+    config = replace(tiny_experiment, parts=("low_levels",), start_from=start)
     with pytest.raises(LookupError, match="names `low_levels`, but this decoder has ridge, "):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -77,3 +78,8 @@ def test_a_start_that_is_no_run_is_refused_before_anything_is_written(tiny_exper
     with pytest.raises(FileNotFoundError, match="is not a run folder"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_parts_alone_without_a_start_are_refused(tiny_experiment):
+    with pytest.raises(ValueError, match="without `start_from` all other parts would stay random"):
+        replace(tiny_experiment, parts=("prior",))

@@ -122,10 +122,21 @@ def test_the_teacher_sees_each_picture_and_another_view_of_it(with_teacher, monk
     assert batch.targets.maps.shape == (8, 4, 6)
 
 
-def test_the_low_level_network_learns_from_latents_and_maps_alone(with_teacher, tmp_path):
+def test_the_low_level_network_learns_from_latents_and_maps_alone(
+    tiny_experiment, with_teacher, tmp_path
+):
+    plain = replace(tiny_experiment, decoder=replace(tiny_experiment.decoder, low_level=None))
+    start = train(plain, tmp_path / "high_level").path
     losses = replace(with_teacher.losses, contrastive=0.0, prior=0.0)
-    config = replace(with_teacher, losses=losses, parts=("low_level_path", "low_level"))
-    log = train(config, tmp_path / "run").read_log()
+    parts = ("low_level_path", "low_level")
+    config = replace(with_teacher, losses=losses, parts=parts, start_from=start)
+    run = train(config, tmp_path / "run")
+    log, before, after = run.read_log(), *(load_decoder(one) for one in (start, run.path))
+    kept = {
+        name: value for name, value in after.state_dict().items() if name.split(".")[0] not in parts
+    }
+    assert kept.keys() == before.state_dict().keys()
+    assert all(torch.equal(value, kept[name]) for name, value in before.state_dict().items())
     assert {"low_level", "maps"} <= log[-1].keys()
     assert not {"contrastive", "prior", "top1", "validation_top1_subj01"} & log[-1].keys()
 
