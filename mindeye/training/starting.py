@@ -1,6 +1,6 @@
 """Fine-tuning: the weights that a training starts from, and the parts that it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -12,6 +12,8 @@ from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 
 RIDGES = ("ridge.layers.", "low_level_path.ridge.layers.")
+# Of a run, what a decoder may leave out: other subjects, and weights that no output depends on.
+DISPENSABLE = (*RIDGES, "backbone.idle.")
 
 
 def start_hash(path: Path) -> str:
@@ -45,7 +47,8 @@ def starting_weights(
     """What a decoder takes over from a run.
 
     Ridge layers of subjects that the run does not know are left out, and parts that it does not
-    have (a low-level head): they start fresh.
+    have (a low-level head): they start fresh. Its ridge layers of other subjects, and parts that
+    the decoder does not have, are not taken over.
 
     Args:
         keep_ridge_bias: whether a new subject gets the bias of the run's first subject, as when
@@ -75,7 +78,21 @@ def starting_weights(
                 "here. Give the decoder the configuration of that run, and its subjects their ROI."
             )
         chosen[name] = found
+    _require_no_more(decoder, given, path)
     return chosen
+
+
+def _require_no_more(decoder: Decoder, given: Mapping[str, Tensor], path: Path) -> None:
+    """Refuses a run with more weights in a part than the decoder has: they would be lost."""
+    known = decoder.state_dict()
+    parts = {name.split(".")[0] for name in known}
+    for name in given:
+        is_of_part = name.split(".")[0] in parts
+        if name not in known and is_of_part and not name.startswith(DISPENSABLE):
+            raise ValueError(
+                f"{path} has a weight `{name}` that this decoder has not: it is of another "
+                "architecture. Give the decoder the configuration of that run."
+            )
 
 
 def train_only(decoder: Decoder, parts: Sequence[str] | None) -> None:

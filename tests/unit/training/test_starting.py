@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from mindeye.quirks import Quirks
 from mindeye.training.loop import train
+from mindeye.training.plan import plan_of
 
 
 def without_steps(config):
@@ -63,6 +64,21 @@ def test_another_architecture_is_refused_with_both_shapes(tiny_experiment, unint
     with pytest.raises(ValueError, match="its decoder is of another architecture"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_start_with_more_weights_than_the_decoder_takes_is_refused(tiny_experiment, tmp_path):
+    prior = replace(tiny_experiment.decoder.prior, depth=2)
+    deep = replace(tiny_experiment, decoder=replace(tiny_experiment.decoder, prior=prior))
+    first = train(without_steps(deep), tmp_path / "deep")
+    config = replace(tiny_experiment, start_from=first.path)
+    with pytest.raises(ValueError, match=r"has a weight `prior\.transformer\..*` that this"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # A part that the decoder does not have at all is left out on purpose.
+    without = replace(deep, decoder=replace(deep.decoder, low_level=None), start_from=first.path)
+    assert plan_of(without).parameters_of.keys() == {
+        *("ridge", "backbone", "token_head", "contrastive_head", "prior")
+    }
 
 
 def test_a_part_that_is_not_there_is_refused(tiny_experiment, uninterrupted, tmp_path):
