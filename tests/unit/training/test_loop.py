@@ -8,6 +8,7 @@ import torch
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
+from mindeye.quirks import Quirks
 from mindeye.training import loop
 from mindeye.training.loop import train
 
@@ -41,6 +42,25 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
     checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert checkpoint["step"] == 4
     assert all(torch.isfinite(value).all() for value in checkpoint["weights"].values())
+
+
+@pytest.mark.parametrize(("by_epoch", "mixed"), [(True, 3), (False, 4)])
+def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
+    tiny_experiment, tmp_path, monkeypatch, by_epoch, mixed
+):
+    plain, phases = loop.step_losses, []
+
+    def recording(decoder, batch, config, phase, *rest):
+        phases.append(phase)
+        return plain(decoder, batch, config, phase, *rest)
+
+    monkeypatch.setattr(loop, "step_losses", recording)
+    train(replace(tiny_experiment, quirks=Quirks(phases_by_epoch=by_epoch)), tmp_path / "run")
+    # Four epochs of three steps, of which a third: 1.33 epochs or 4 steps.
+    assert [one.mixes for one in phases] == [True] * mixed + [False] * (12 - mixed)
+    temperatures = [one.temperature for one in phases[mixed:]]
+    assert len(set(temperatures)) == (3 if by_epoch else 8)
+    assert (temperatures[-1] == pytest.approx(0.08)) == by_epoch
 
 
 def test_training_never_opens_the_test_split(tiny_experiment, tmp_path, monkeypatch):
