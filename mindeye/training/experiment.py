@@ -166,6 +166,27 @@ class ExperimentConfig:
         _require(blocks >= 0, "decoder.backbone.num_blocks", blocks, "0 or more")
         for key, value in shares.items():
             _require_share(f"decoder.{key}", value)
+        _require_something_learns(self)
+
+
+def _require_something_learns(config: ExperimentConfig) -> None:
+    """Refuses losses that reach nothing of what is trained."""
+    losses, low_level = config.losses, config.decoder.low_level
+    _require(config.parts is None or len(config.parts) > 0, "parts", [], "one or more, or null")
+    if losses.contrastive or losses.prior:
+        return
+    if low_level is None or not (losses.low_level or losses.maps):
+        raise ValueError(
+            "`losses.contrastive` and `losses.prior` are 0, and no low-level head learns either. "
+            "Give one of them more than 0, or configure decoder.low_level with losses.low_level."
+        )
+    has_path = isinstance(low_level, PublishedLowLevelConfig) and low_level.path is not None
+    reached = ("low_level_path", "low_level") if has_path else ("ridge", "backbone", "low_level")
+    if config.parts is not None and not set(reached) & set(config.parts):
+        raise ValueError(
+            f"`losses.contrastive` and `losses.prior` are 0: of {', '.join(config.parts)}, "
+            f"no part would learn anything. Choose from {', '.join(reached)}, or give other losses."
+        )
 
 
 def _require_share(key: str, value: float) -> None:

@@ -59,6 +59,37 @@ def test_a_value_out_of_range_is_refused_with_its_key(key, value, wanted):
         from_mapping(ExperimentConfig, {"data": ["x"], **values}, "x.yaml")
 
 
+ONLY_LOW_LEVEL = {"contrastive": 0.0, "prior": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"parts": []}, r"`parts` is \[\]\. Choose one or more, or null"),
+        ({"decoder": {"low_level": None}, "losses": ONLY_LOW_LEVEL}, "no low-level head learns"),
+        ({"losses": {**ONLY_LOW_LEVEL, "low_level": 0.0}}, "no low-level head learns"),
+        ({"losses": ONLY_LOW_LEVEL, "parts": ["prior"]}, "Choose from ridge, backbone, low_level"),
+        (
+            {
+                "losses": ONLY_LOW_LEVEL,
+                "parts": ["ridge"],
+                "decoder": {"low_level": {"map_width": None, "path": {"width": 8}}},
+            },
+            "Choose from low_level_path, low_level",
+        ),
+    ],
+)
+def test_losses_that_reach_nothing_of_what_is_trained_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        from_mapping(ExperimentConfig, {"data": ["x"], **values}, "x.yaml")
+
+
+def test_losses_that_reach_some_of_what_is_trained_are_taken():
+    for parts in (None, ["low_level", "prior"], ["ridge"]):
+        values = {"data": ["x"], "losses": ONLY_LOW_LEVEL, "parts": parts}
+        assert from_mapping(ExperimentConfig, values, "x.yaml").losses.contrastive == 0
+
+
 def with_heads(experiment, head_width):
     prior = replace(experiment.decoder.prior, head_width=head_width)
     return replace(experiment, decoder=replace(experiment.decoder, prior=prior))
