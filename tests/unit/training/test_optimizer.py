@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -9,6 +10,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
+from mindeye.training import loop
 from mindeye.training.loop import train
 from mindeye.training.optimizer import decay_groups
 
@@ -49,6 +51,22 @@ def test_published_decay_spares_what_is_called_bias_and_nothing_else(tiny_experi
     with_ridge = decayed_names(decoder, decayed_norms=True, decayed_ridge_bias=True)
     assert with_ridge - published == {"ridge.layers.1.bias"}
     assert decayed_names(decoder, decayed_ridge_bias=True) - ours == {"ridge.layers.1.bias"}
+
+
+@pytest.mark.parametrize("quirk", ["decayed_norms", "decayed_ridge_bias"])
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_training_decays_as_its_quirks_say(tiny_experiment, tmp_path, monkeypatch, quirk, is_on):
+    seen = {}
+
+    def recording(config, run, accelerator, decoder, optimizer, *rest):
+        name_of = {id(parameter): name for name, parameter in decoder.named_parameters()}
+        for group in optimizer.param_groups:
+            seen.update({name_of[id(one)]: group["weight_decay"] > 0 for one in group["params"]})
+
+    monkeypatch.setattr(loop, "run_steps", recording)
+    train(replace(tiny_experiment, quirks=Quirks(**{quirk: is_on})), tmp_path / "run")
+    spared = {"decayed_norms": "prior.places", "decayed_ridge_bias": "ridge.layers.1.bias"}[quirk]
+    assert seen[spared] == is_on
 
 
 def test_every_parameter_gets_a_gradient(tiny_experiment, tmp_path, monkeypatch):
