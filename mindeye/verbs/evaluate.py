@@ -12,7 +12,7 @@ from mindeye.files import sha256_of, write_json
 from mindeye.metrics.pixels import resize
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images, as_pictures
-from mindeye.quirks import Quirks, quirks_from
+from mindeye.quirks import Quirks
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
 from mindeye.reconstruction.pipeline import Artist, reconstruct
@@ -31,7 +31,10 @@ from mindeye.types import Decoded, MetricRow
 from mindeye.verbs.device import require_device
 from mindeye.verbs.reconstruct import scans_of
 from mindeye.verbs.saved_results import Manifest, read_manifest, read_pictures
+from mindeye.verbs.switched_on import switched_on
 
+EVALUATION_QUIRKS = ("aliased_resizing", "resized_through_256", "ssim_by_columns")
+"""The switches of `Quirks` that change how pictures are scored."""
 CEILING = "ceiling: true tokens"
 SHUFFLED = "floor: shuffled scans"
 NEAREST = "floor: nearest training image"
@@ -46,7 +49,7 @@ class Evaluation:
     per_image: dict[str, dict[str, np.ndarray]]
     image_ids: np.ndarray
     about: dict
-    """Run, weights, subject, system, banner, pixel protocol and names of the quirks that are on."""
+    """Run, weights, subject, system, banner, pixel protocol; which `EVALUATION_QUIRKS` are on."""
 
 
 def evaluate_folder(
@@ -71,14 +74,16 @@ def evaluate_folder(
 
     Raises:
         FileNotFoundError: no finished reconstructions, or their run is gone.
-        ValueError: another run than the one that drew the folder, or another generator.
+        ValueError: another run than the one that drew the folder, another generator, or a quirk
+            that changes no score.
         LookupError: an unknown system or quirk.
     """
     require_device(device)
     ours, manifest = read_pictures(folder), read_manifest(folder)
     about = manifest.about
     place = run_of(folder, about, run_path)
-    quirks = quirks_from(compat, quirk_settings, base=RunFolder(path=place).quirks()).resolved()
+    on = switched_on(RunFolder(path=place), compat, quirk_settings, EVALUATION_QUIRKS)
+    quirks = Quirks(**dict.fromkeys(on, True)).resolved()
     chain = chain_of(quirks)
     run = open_run(place, subject=about["subject"], data=data, device=device)
     artist = open_artist(run, device)
@@ -99,7 +104,7 @@ def evaluate_folder(
     per_image = {name: picture_scores(one, shown, clip, **how) for name, one in pictures.items()}
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
     rows.append(permuted_row(PERMUTED, ours.pictures, shown, clip, rng))
-    about = {**about, "metrics": chain.describe(), "quirks": list(quirks.switched_on())}
+    about = {**about, "metrics": chain.describe(), "quirks": list(on)}
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)
     return result

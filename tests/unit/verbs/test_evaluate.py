@@ -13,7 +13,12 @@ from mindeye.reconstruction.opening import open_artist, open_run
 from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.targets.clip import load_clip
-from mindeye.verbs.evaluate import evaluate_folder, scoring_clip, shown_pictures
+from mindeye.verbs.evaluate import (
+    EVALUATION_QUIRKS,
+    evaluate_folder,
+    scoring_clip,
+    shown_pictures,
+)
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report_parts import ReportParts, saved_parts
 from mindeye.verbs.saved_results import read_pictures
@@ -151,7 +156,7 @@ def test_published_metrics_come_from_the_run_or_the_call(finished_run, change_js
     content = read_json(folder / "evaluation.json")
     chain = replace(PUBLISHED, antialias=by_run)
     assert content["metrics"] == result.about["metrics"] == chain.describe()
-    assert content["quirks"] == list(quirks.switched_on())
+    assert content["quirks"] == [one for one in quirks.switched_on() if one in EVALUATION_QUIRKS]
     # Second witness: the metric on both pictures as they are stored, through the chain.
     run = open_run(finished_run, subject=1)
     drawn = as_images(read_pictures(folder).pictures)
@@ -182,6 +187,17 @@ def test_a_quirk_that_does_not_exist_is_refused_and_nothing_is_written(finished_
             finished_run / "reconstructions",
             run_path=finished_run,
             quirk_settings=["blurred=on"],
+        )
+    assert contents(finished_run) == before
+
+
+def test_a_quirk_that_changes_no_score_is_refused_and_nothing_is_written(finished_run, contents):
+    before = contents(finished_run)
+    with pytest.raises(ValueError, match="`flipped_targets` changes nothing in this verb"):
+        evaluate_folder(
+            finished_run / "reconstructions",
+            run_path=finished_run,
+            quirk_settings=["flipped_targets=on"],
         )
     assert contents(finished_run) == before
 
