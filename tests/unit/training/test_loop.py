@@ -44,6 +44,20 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
     assert all(torch.isfinite(value).all() for value in checkpoint["weights"].values())
 
 
+@pytest.mark.parametrize("quirk", ["lost_labels", "crossed_labels", "unmixed_targets"])
+def test_every_step_knows_the_quirks_of_mixing(tiny_experiment, tmp_path, monkeypatch, quirk):
+    plain, seen = loop.step_losses, []
+
+    def recording(decoder, batch, config, phase, quirks, generator):
+        seen.append(quirks)
+        return plain(decoder, batch, config, phase, quirks, generator)
+
+    monkeypatch.setattr(loop, "step_losses", recording)
+    config = replace(tiny_experiment, quirks=Quirks(**{quirk: True}))
+    train(config, tmp_path / "run")
+    assert [one.switched_on() for one in seen] == [(quirk,)] * 12
+
+
 @pytest.mark.parametrize(("by_epoch", "mixed"), [(True, 3), (False, 4)])
 def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
     tiny_experiment, tmp_path, monkeypatch, by_epoch, mixed
