@@ -36,7 +36,8 @@ class LossConfig:
     soft_temperatures: tuple[float, float] = (0.004, 0.0075)
     """SoftCLIP's first and last temperature; a cosine between."""
     prior_trials: int | None = None
-    """How many trials of a batch the prior's loss sees; all when left out."""
+    """How many trials of a batch the prior's loss sees, of each subject as many; all when left
+    out."""
 
     def __post_init__(self) -> None:
         for name in ("contrastive", "prior", "low_level", "maps"):

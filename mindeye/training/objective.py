@@ -84,13 +84,20 @@ def step_losses(
         contrastive = mixed_contrastive(output.embeddings, images, mixed.labels, phase.temperature)
     else:
         contrastive = soft_contrastive(output.embeddings, images, phase.temperature)
-    seen = slice(0, config.prior_trials)
+    seen = shared_out([len(part.betas) for part in mixed.parts], config.prior_trials)
     prior = decoder.prior.loss(output.brain_tokens[seen], targets.tokens[wanted][seen], generator)
     losses = {"contrastive": config.contrastive * contrastive, "prior": config.prior * prior}
     if output.low_level_latents is not None:
         blurry = LowLevelOutput(output.low_level_latents, output.low_level_maps)
         losses |= low_level_losses(blurry, targets, wanted, config)
     return losses, {"top1": top1_share(output.embeddings.detach(), images[wanted])}
+
+
+def shared_out(trials_of: Sequence[int], count: int | None) -> list[int]:
+    """Rows of so many trials of a batch, as many of each subject as there are; None: all."""
+    rows = [(turn, part) for part, trials in enumerate(trials_of) for turn in range(trials)]
+    in_turns = sorted(range(len(rows)), key=rows.__getitem__)
+    return sorted(in_turns[:count])
 
 
 def low_level_losses(

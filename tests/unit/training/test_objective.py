@@ -140,6 +140,19 @@ def test_the_priors_loss_sees_as_many_trials_as_told(decoder, monkeypatch):
     assert seen == [(3, 3), (8, 8)]
 
 
+def test_the_prior_sees_trials_of_every_subject(tiny_experiment, monkeypatch):
+    shapes = {"token_shape": (5, 16), "latent_shape": (4, 8, 8)}
+    decoder = Decoder(tiny_experiment.decoder, num_voxels_of={1: 20, 2: 7}, **shapes).eval()
+    seen = []
+    monkeypatch.setattr(
+        decoder.prior, "loss", lambda brain, images, _: seen.append(images) or torch.zeros(())
+    )
+    batch = StepBatch(parts=[scans(3), scans(5, subject=2, voxels=7)], targets=targets(8))
+    config = LossConfig(prior_trials=4)
+    step_losses(decoder, batch, config, SOFT, Quirks().resolved(), seeded())
+    torch.testing.assert_close(seen[0], targets(8).tokens[[0, 1, 3, 4]])
+
+
 def test_losses_follow_from_the_generator_alone(decoder):
     for phase in (MIXED, SOFT):
         first, second = (losses_of(decoder, LossConfig(), phase, seed=4) for _ in range(2))
