@@ -51,6 +51,21 @@ class AugmentationConfig:
                 f"crop_scale is ({least}, {greatest}). Choose two shares of the picture's area "
                 "above 0 and up to 1, the lesser first."
             )
+        for name in ("crop_ratio", "blur_sigma"):
+            least, greatest = getattr(self, name)
+            if not 0 < least <= greatest < math.inf:
+                raise ValueError(
+                    f"{name} is ({least}, {greatest}). Choose two numbers above 0, "
+                    "the lesser first."
+                )
+        if self.blur_kernel < 1 or self.blur_kernel % 2 == 0:
+            raise ValueError(f"blur_kernel is {self.blur_kernel}. Choose an odd count of pixels.")
+        *factors, hue = self.jitter
+        if not all(0 <= one <= 1 for one in factors) or not 0 <= hue <= 0.5:
+            raise ValueError(
+                f"jitter is {self.jitter}. Choose three numbers from 0 to 1 and, for the hue, "
+                "one from 0 to 0.5."
+            )
 
 
 CHANCES = (

@@ -157,6 +157,22 @@ def test_crop_areas_that_no_picture_has_are_refused(scale):
         AugmentationConfig(crop_scale=scale)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"crop_ratio": (0.0, 1.0)}, r"crop_ratio is \(0\.0, 1\.0\)\. Choose two numbers above 0"),
+        ({"crop_ratio": (2.0, 1.0)}, "the lesser first"),
+        ({"blur_sigma": (-1.0, 2.0)}, "blur_sigma is"),
+        ({"blur_kernel": 6}, "blur_kernel is 6. Choose an odd count"),
+        ({"jitter": (2.0, 0.4, 0.2, 0.1)}, "jitter is .* Choose three numbers from 0 to 1"),
+        ({"jitter": (0.4, 0.4, 0.2, 0.6)}, "one from 0 to 0.5"),
+    ],
+)
+def test_changes_that_cannot_be_made_are_refused_before_any_picture_is_seen(wrong, text):
+    with pytest.raises(ValueError, match=text):
+        AugmentationConfig(**wrong)
+
+
 @pytest.mark.parametrize(("value", "text"), [(-0.01, "-0.01 to 1"), (255.0, "0 to 255")])
 def test_images_outside_the_range_are_refused(value, text):
     images = pictures()
