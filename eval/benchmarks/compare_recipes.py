@@ -1,9 +1,9 @@
 """Training recipes against each other on simulated subjects: three seeds, paired intervals.
 
-python eval/benchmarks/compare_recipes.py --work NEW       # two hours on two CPU cores
+python eval/benchmarks/compare_recipes.py --work NEW       # an hour and a half on one CPU core
 python eval/benchmarks/compare_recipes.py --work NEW --preset tiny --seeds 0 --images 20
 
-Killed and started again it goes on. WORK/comparison.md is the table of train/README.md.
+Killed and started again it goes on. WORK/comparison.md is the table that train/README.md shows.
 """
 
 import argparse

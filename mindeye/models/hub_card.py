@@ -80,7 +80,10 @@ def _origin(about: Mapping[str, Any]) -> str:
             for one in about["data"]
         )
         made_up = "simulated scans" if about.get("simulated") else "scans"
-        return f"Trained by mindeye {version} on {made_up}: {scans}."
+        own = f"Trained by mindeye {version} on {made_up}: {scans}."
+        if "started_from" not in about:
+            return own
+        return f"{own} It started from another decoder. {_origin(about['started_from'])}"
     return "Not recorded: this decoder was saved from memory, not from a run."
 
 
@@ -100,6 +103,9 @@ def _quirks(about: Mapping[str, Any]) -> str:
 
 
 def _licence(about: Mapping[str, Any]) -> str:
+    started_from = about.get("started_from")
+    if started_from and not (started_from.get("simulated") and about.get("simulated")):
+        return _licence({**started_from, "simulated": None})
     if "converted" in about:
         return "that of the checkpoint, which its file does not tell; mindeye's code is MIT"
     if about.get("simulated"):

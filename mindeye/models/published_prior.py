@@ -108,9 +108,6 @@ class PublishedPrior(nn.Module):
             self.null_image.expand_as(noisy), times, self.null_brain.expand_as(noisy)
         )
 
-    def fit(self, image_tokens: Float[Tensor, "images tokens width"]) -> None:
-        """Nothing to take from training images: the published scale is fixed."""
-
     def loss(
         self,
         brain_tokens: Float[Tensor, "trials tokens width"],

@@ -9,10 +9,7 @@ from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
 from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
 from mindeye.training.presentation import PRESENTATIONS
-
-# Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
-COUNTS = ("width", "depth", "num_heads", "head_width", "train_times", "base_channels", "base_side")
-SHARES = ("input_dropout", "block_dropout", "drop_condition", "drop_image", "dropout")
+from mindeye.training.ranges import require, require_ranges, require_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +38,17 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         for name in ("contrastive", "prior", "low_level", "maps"):
-            _require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
+            require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
         for name in ("mixco_share", "mixco_phase"):
-            _require_share(f"losses.{name}", getattr(self, name))
+            require_share(f"losses.{name}", getattr(self, name))
         for name in ("mixco_concentration", "mixco_temperature", "map_temperature"):
             value = getattr(self, name)
-            _require(value > 0, f"losses.{name}", value, "more than 0")
+            require(value > 0, f"losses.{name}", value, "more than 0")
         temperatures = self.soft_temperatures
         allowed = all(one > 0 for one in temperatures)
-        _require(allowed, "losses.soft_temperatures", temperatures, "two, both more than 0")
+        require(allowed, "losses.soft_temperatures", temperatures, "two, both more than 0")
         trials = self.prior_trials
-        _require(trials is None or trials >= 1, "losses.prior_trials", trials, "1 or more")
+        require(trials is None or trials >= 1, "losses.prior_trials", trials, "1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +56,8 @@ class ScheduleConfig:
     num_epochs: int = 240
     """An epoch shows every training image once, in one draw of its repeats."""
     batch: int = 32
-    """Images in a batch, over all processes; no image stands twice in one."""
+    """Images in a batch, over all processes; none stands twice in one, but for images that several
+    subjects saw (`subjects_together`)."""
     steps_per_epoch: int | None = None
     """Batches that count as an epoch; as many as show every training image once when left out."""
     subjects_together: bool = False
@@ -90,14 +88,14 @@ class ScheduleConfig:
                 f"rate {self.learning_rate}. Choose at least 1, at least 2, and more than 0."
             )
         for name in ("warmup", "mean_of_repeats"):
-            _require_share(f"schedule.{name}", getattr(self, name))
+            require_share(f"schedule.{name}", getattr(self, name))
         steps = self.steps_per_epoch
-        _require(steps is None or steps >= 1, "schedule.steps_per_epoch", steps, "1 or more")
+        require(steps is None or steps >= 1, "schedule.steps_per_epoch", steps, "1 or more")
         known, named = self.presentation in PRESENTATIONS, ", ".join(PRESENTATIONS)
-        _require(known, "schedule.presentation", self.presentation, f"one of {named}")
+        require(known, "schedule.presentation", self.presentation, f"one of {named}")
         for name in ("weight_decay", "ridge_decay", "save_every_s"):
             value = getattr(self, name)
-            _require(value is None or value >= 0, f"schedule.{name}", value, "0 or more")
+            require(value is None or value >= 0, f"schedule.{name}", value, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +139,8 @@ class ExperimentConfig:
         return self.decoder
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        counts, shares = {"contrastive_width": self.decoder.contrastive_width}, {}
-        for part in ("backbone", "prior", "low_level"):
-            config = getattr(self.decoder, part)
-            known = {} if config is None else vars(config)
-            counts |= {f"{part}.{one}": known[one] for one in COUNTS if one in known}
-            shares |= {f"{part}.{one}": known[one] for one in SHARES if one in known}
-        for key, value in counts.items():
-            _require(value >= 1, f"decoder.{key}", value, "1 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require_ranges(self.decoder)
         if self.parts is not None and self.start_from is None:
             raise ValueError(
                 f"`parts` trains {', '.join(self.parts)} alone, but without `start_from` all other "
@@ -163,17 +154,13 @@ class ExperimentConfig:
                 f"{self.losses.maps} and `teacher` is {self.teacher}. Give map_width, a weight "
                 "and a teacher, or none of the three (map_width: null)."
             )
-        blocks = self.decoder.backbone.num_blocks
-        _require(blocks >= 0, "decoder.backbone.num_blocks", blocks, "0 or more")
-        for key, value in shares.items():
-            _require_share(f"decoder.{key}", value)
         _require_something_learns(self)
 
 
 def _require_something_learns(config: ExperimentConfig) -> None:
     """Refuses losses that reach nothing of what is trained."""
     losses, low_level = config.losses, config.decoder.low_level
-    _require(config.parts is None or len(config.parts) > 0, "parts", [], "one or more, or null")
+    require(config.parts is None or len(config.parts) > 0, "parts", [], "one or more, or null")
     if losses.contrastive or losses.prior:
         return
     if low_level is None or not (losses.low_level or losses.maps):
@@ -188,13 +175,3 @@ def _require_something_learns(config: ExperimentConfig) -> None:
             f"`losses.contrastive` and `losses.prior` are 0: of {', '.join(config.parts)}, "
             f"no part would learn anything. Choose from {', '.join(reached)}, or give other losses."
         )
-
-
-def _require_share(key: str, value: float) -> None:
-    _require(0 <= value <= 1, key, value, "from 0 to 1")
-
-
-def _require(allowed: bool, key: str, value: object, wanted: str) -> None:
-    """Refuses a value under the key by which YAML and command line know it."""
-    if not allowed:
-        raise ValueError(f"`{key}` is {value}. Choose {wanted}.")

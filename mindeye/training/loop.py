@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mindeye.config import to_mapping
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.decoder import Decoder
+from mindeye.models.prior import DiffusionPrior
 from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
@@ -21,7 +22,13 @@ from mindeye.training.optimizer import decay_groups
 from mindeye.training.order import derived_seed
 from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.schedule import Phase, one_cycle
-from mindeye.training.starting import checked_start, start_hash, train_only, training_mode
+from mindeye.training.starting import (
+    checked_start,
+    origin_of,
+    start_hash,
+    train_only,
+    training_mode,
+)
 from mindeye.training.step_batch import step_batch
 from mindeye.training.subjects import Material, open_subject
 from mindeye.training.validation import validation
@@ -56,7 +63,7 @@ def train(
     prepared = prepared_subjects(config)
     networks = open_networks(config, accelerator.device)
     # Before anything is written.
-    start = checked_start(blank_decoder(config, prepared, networks), config)
+    start = checked_start(blank_decoder(config, prepared, networks), config, networks)
     run = RunFolder(path=run_path)
     run.begin(config, _provenance(config, prepared, networks))
     if run.is_finished:
@@ -101,8 +108,9 @@ def begun_decoder(
         latent_shape=networks.vae.latent_shape,
     )
     decoder = new_decoder(run.path)
-    tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
-    decoder.prior.fit(torch.cat(tokens))
+    if isinstance(decoder.prior, DiffusionPrior):
+        tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
+        decoder.prior.fit(torch.cat(tokens))
     decoder.load_state_dict(start, strict=False)
     train_only(decoder, config.parts)
     return decoder
@@ -188,12 +196,19 @@ def _provenance(
         # Where things lay; what they were stands in `data` and `networks`. None: the offline ones.
         "paths": {
             "data": [str(one.path.resolve()) for one in prepared],
-            "clip": None if config.clip is None else str(config.clip.resolve()),
-            "vae": None if config.vae is None else str(config.vae.resolve()),
-            "start_from": None if config.start_from is None else str(config.start_from.resolve()),
+            **{
+                name: None if path is None else str(path.resolve())
+                for name, path in (
+                    ("clip", config.clip),
+                    ("vae", config.vae),
+                    ("teacher", config.teacher),
+                    ("start_from", config.start_from),
+                )
+            },
         },
         "networks": networks.identities,
         "start": start_hash(config.start_from) if config.start_from else None,
+        **({"started_from": origin_of(config.start_from)} if config.start_from else {}),
         "quirks": to_mapping(config.quirks.resolved()),
         "clip_tokens": config.clip_tokens,
         "seed": config.seed,

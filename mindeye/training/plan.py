@@ -65,8 +65,9 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
         ValueError: as `prepared_subjects`, `blank_decoder` and `starting_weights`.
     """
     prepared = prepared_subjects(config)
-    decoder = blank_decoder(config, prepared, open_networks(config))
-    checked_start(decoder, config)
+    networks = open_networks(config)
+    decoder = blank_decoder(config, prepared, networks)
+    checked_start(decoder, config, networks)
     images_of = {one.subject: _num_images(one) for one in prepared}
     return TrainingPlan(
         parameters_of={

@@ -70,6 +70,8 @@ def cyclic(batch: RepeatBatch, moment: Moment) -> Float[Tensor, "images voxels"]
 def trials(batch: RepeatBatch, moment: Moment) -> Float[Tensor, "images voxels"]:
     """A single trial; three passes over the images show every trial once (MindEye2).
 
+    An image that was shown less often repeats itself within the three.
+
     In which order an image's trials come follows from (seed, image, number of the three passes).
     """
     repeats = batch.present.shape[1]

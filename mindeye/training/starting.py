@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -10,9 +11,10 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.networks import FrozenNetworks
 
 RIDGES = ("ridge.layers.", "low_level_path.ridge.layers.")
-# Of a run, what a decoder may leave out: other subjects, and weights that no output depends on.
+# What either side may lack: other subjects, and weights that no output depends on.
 DISPENSABLE = (*RIDGES, "backbone.idle.")
 
 
@@ -27,16 +29,32 @@ def start_hash(path: Path) -> str:
     return sha256_of(run.weights_path)
 
 
-def checked_start(decoder: Decoder, config: ExperimentConfig) -> dict[str, Tensor]:
+def origin_of(path: Path) -> dict[str, Any]:
+    """What a run that was trained on must go on telling of the one that it started from."""
+    about = RunFolder(path=path).provenance()
+    told = ("converted", "simulated", "quirks", "networks", "versions", "started_from")
+    scans = [
+        {key: one[key] for key in ("subject", "roi", "sessions")} for one in about.get("data", [])
+    ]
+    return {**{key: about[key] for key in told if key in about}, "data": scans}
+
+
+def checked_start(
+    decoder: Decoder, config: ExperimentConfig, networks: FrozenNetworks
+) -> dict[str, Tensor]:
     """Freezes what is not trained, and gives what the decoder takes over; refuses misfits.
 
     Raises:
         LookupError: `parts` that the decoder does not have.
-        ValueError: as `starting_weights`.
+        ValueError: as `starting_weights`, or parts that stay as they are know other targets.
     """
     train_only(decoder, config.parts)
     if config.start_from is None:
         return {}
+    if config.parts is not None:
+        learns_latents = decoder.low_level is None or "low_level" in config.parts
+        roles = ("clip",) if learns_latents else ("clip", "vae")
+        _require_same_targets(config.start_from, networks, roles)
     keep = bool(config.quirks.resolved().kept_ridge_bias)
     return starting_weights(decoder, config.start_from, keep_ridge_bias=keep)
 
@@ -46,9 +64,9 @@ def starting_weights(
 ) -> dict[str, Tensor]:
     """What a decoder takes over from a run.
 
-    Ridge layers of subjects that the run does not know are left out, and parts that it does not
-    have (a low-level head): they start fresh. Its ridge layers of other subjects, and parts that
-    the decoder does not have, are not taken over.
+    Ridge layers of subjects that the run does not know are left out, weights that no output
+    depends on, and parts that it does not have (a low-level head): they start fresh. What it has
+    of other subjects and of parts that the decoder does not have is not taken over.
 
     Args:
         keep_ridge_bias: whether a new subject gets the bias of the run's first subject, as when
@@ -64,9 +82,10 @@ def starting_weights(
     for name, fresh in decoder.state_dict().items():
         found, is_ridge = given.get(name), name.startswith(RIDGES)
         if found is None and keep_ridge_bias and is_ridge and name.endswith(".bias"):
-            found = given.get(f"ridge.layers.{first_subject}.bias")
+            prefix = next(one for one in RIDGES if name.startswith(one))
+            found = given.get(f"{prefix}{first_subject}.bias")
         if found is None:
-            if name.split(".")[0] in parts_given and not is_ridge:
+            if name.split(".")[0] in parts_given and not name.startswith(DISPENSABLE):
                 raise ValueError(
                     f"{path} has no weight `{name}`: its decoder is of another architecture. "
                     "Give the decoder the configuration of that run, or leave start_from out."
@@ -80,6 +99,21 @@ def starting_weights(
         chosen[name] = found
     _require_no_more(decoder, given, path)
     return chosen
+
+
+def _require_same_targets(path: Path, networks: FrozenNetworks, roles: Sequence[str]) -> None:
+    """Refuses other frozen networks than those that the parts which stay have learned."""
+    trained = RunFolder(path=path).provenance().get("networks")
+    if trained is None:  # a published checkpoint does not name them
+        return
+    for role in roles:
+        known, here = trained[role], networks.identities[role]
+        if known != here:
+            raise ValueError(
+                f"{path} learned targets of {known}, but here are {here}: parts that are not "
+                "trained would answer for other targets. Give the networks and quirks of that "
+                "run, or train all parts."
+            )
 
 
 def _require_no_more(decoder: Decoder, given: Mapping[str, Tensor], path: Path) -> None:

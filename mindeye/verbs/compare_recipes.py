@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from mindeye.config import differences, to_mapping
 from mindeye.data.prepare import prepare_nsd
 from mindeye.files import read_json, write_json, write_text
 from mindeye.metrics.statistics import difference_row, metric_row
@@ -19,7 +21,7 @@ from mindeye.reconstruction.settings import (
 )
 from mindeye.report.banner import SIMULATED
 from mindeye.report.tables import format_interval, rows_as_records, write_rows_tsv
-from mindeye.run import RunFolder
+from mindeye.run import PLACES, RunFolder
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import preset_of
 from mindeye.targets.clip import load_clip
@@ -56,10 +58,13 @@ def compare_recipes(
     """Trains every recipe on every subject and scores all; a rerun goes on where it stopped.
 
     Rows hold each recipe on each subject, each on all subjects' images together, and there the
-    paired differences from the reference. WORK/comparison.{json,tsv,md} hold them.
+    paired differences from the reference. Their intervals are over the images of these subjects
+    and trainings: a handful of seeds is too few to tell how other ones would differ.
+    WORK/comparison.{json,tsv,md} hold them.
 
     Raises:
         LookupError: the reference is not among the recipes.
+        ValueError: WORK holds results of other settings.
     """
     if config.reference not in recipes:
         raise LookupError(
@@ -87,11 +92,22 @@ def scores_of(
     seed: int,
     watch: Watch,
 ) -> PerImage:
-    """Per-image scores of one recipe on one subject, from the disk where they are there already."""
+    """Per-image scores of one recipe on one subject, from the disk where they are there already.
+
+    Raises:
+        ValueError: scores of another recipe, preset or number of images are there.
+    """
     place = work / f"seed{seed}"
-    kept = place / name / "scores.json"
+    kept, made_with = place / name / "scores.json", made_with_of(recipe, config)
     if kept.exists():
-        return {metric: np.asarray(values) for metric, values in read_json(kept).items()}
+        content = read_json(kept)
+        found = differences(made_with, content["made_with"])
+        if found:
+            raise ValueError(
+                f"{kept} was made with other settings ({'; '.join(found[:3])}). "
+                "Choose another --work, or delete that folder."
+            )
+        return {metric: np.asarray(values) for metric, values in content["scores"].items()}
     label = f"seed {seed}, {name}: "
     prepared = prepared_subject(place, config.preset, seed, watch)
     training = watch(f"{label}train")
@@ -104,8 +120,15 @@ def scores_of(
     scores = retrieval_scores(run, seed) | picture_scores_of(
         run, place / name / "pictures", config, seed, watch(f"{label}reconstruct")
     )
-    write_json(kept, {metric: values.tolist() for metric, values in scores.items()})
+    values = {metric: values.tolist() for metric, values in scores.items()}
+    write_json(kept, {"made_with": made_with, "scores": values})
     return scores
+
+
+def made_with_of(recipe: ExperimentConfig, config: ComparisonConfig) -> dict[str, Any]:
+    """What scores depend on, besides the seed; a recipe's places are not its own here."""
+    settings = {key: one for key, one in to_mapping(recipe).items() if key not in (*PLACES, "seed")}
+    return {"recipe": settings, "preset": config.preset, "num_images": config.num_images}
 
 
 def prepared_subject(place: Path, preset: str, seed: int, watch: Watch) -> Path:

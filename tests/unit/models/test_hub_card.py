@@ -56,3 +56,33 @@ def test_weights_that_were_changed_after_loading_are_said_to_be(new_run):
     decoder = load_decoder(new_run("ours", "converted"))
     decoder.ridge.layers["1"].bias.data[0] += 1
     assert "The weights have been changed after that." in decoder.generate_model_card().text
+
+
+TRAINED = {
+    "versions": {"mindeye": "0"},
+    "data": [{"subject": 1, "roi": "nsdgeneral", "sessions": [1, 2]}],
+}
+CONVERTED = {
+    "converted": {"family": "mindeye2", "files": [{"name": "last.pth", "sha256": "abc"}]},
+    "data": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "simulated", "origin", "licence"),
+    [
+        (CONVERTED, True, "from a mindeye2 checkpoint, `last.pth`", "that of the checkpoint"),
+        (TRAINED, True, "on scans: subject 1, nsdgeneral, 2 sessions", "not stated"),
+        ({**TRAINED, "simulated": {}}, False, "on scans: subject 1", "not stated"),
+        ({**TRAINED, "simulated": {"simulated": True}}, True, "on simulated scans", "MIT, as"),
+    ],
+)
+def test_a_fine_tuned_decoder_tells_of_its_start_too(
+    small_decoder, start, simulated, origin, licence
+):
+    about = {**TRAINED, "simulated": {"simulated": True} if simulated else None}
+    about["started_from"] = start
+    facts = card_facts(small_decoder("ours").architecture, about, is_changed=False)
+    assert "It started from another decoder." in facts["origin"]
+    assert origin in facts["origin"].split("another decoder.")[1]
+    assert facts["licence"].startswith(licence)

@@ -110,12 +110,6 @@ def test_the_coarse_epsilon_changes_half_precision_alone(dtype):
     assert torch.equal(*predicted) == (dtype == torch.float32)
 
 
-def test_fitting_changes_nothing(prior):
-    before = {name: value.clone() for name, value in prior.state_dict().items()}
-    prior.fit(tokens())
-    torch.testing.assert_close(dict(prior.state_dict()), before, rtol=0, atol=0)
-
-
 def test_the_form_with_padding_has_one_image_token():
     with pytest.raises(ValueError, match=r"7 padding tokens predicts one image token, not 5"):
         PublishedPrior(replace(CONFIG, num_padding=7), 5, 16)

@@ -39,6 +39,13 @@ def test_the_simulated_configuration_is_the_demos():
         ("decoder.prior.drop_condition", -0.1, "from 0 to 1"),
         ("decoder.low_level.base_side", 0, "1 or more"),
         ("decoder.low_level.dropout", float("nan"), "from 0 to 1"),
+        ("decoder.prior", {"num_heads": 2, "head_width": 7}, "an even number"),
+        ("decoder.prior", {"num_heads": 2, "scale": 0.0}, "more than 0, or null"),
+        ("decoder.prior", {"num_heads": 2, "mlp_ratio": 0}, "1 or more"),
+        ("decoder.low_level", {"block_channels": []}, "one or more, none below 1"),
+        ("decoder.low_level", {"block_channels": [32], "map_width": 0}, "1 or more, or null"),
+        ("decoder.low_level", {"path": {"width": 0}}, "1 or more"),
+        ("decoder.low_level", {"path": {"block_dropout": 3.0}}, "from 0 to 1"),
         ("losses.prior", -1.0, "0 or more"),
         ("losses.mixco_share", 1.1, "from 0 to 1"),
         ("losses.mixco_temperature", 0.0, "more than 0"),
@@ -55,7 +62,7 @@ def test_a_value_out_of_range_is_refused_with_its_key(key, value, wanted):
     values = value
     for part in reversed(key.split(".")):
         values = {part: values}
-    with pytest.raises(ValueError, match=rf"^x\.yaml: `{key}` is .*\. Choose {wanted}\.$"):
+    with pytest.raises(ValueError, match=rf"^x\.yaml: `{key}\S*` is .*\. Choose {wanted}\.$"):
         from_mapping(ExperimentConfig, {"data": ["x"], **values}, "x.yaml")
 
 
@@ -81,12 +88,12 @@ ONLY_LOW_LEVEL = {"contrastive": 0.0, "prior": 0.0}
 )
 def test_losses_that_reach_nothing_of_what_is_trained_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        from_mapping(ExperimentConfig, {"data": ["x"], **values}, "x.yaml")
+        from_mapping(ExperimentConfig, {"data": ["x"], "start_from": "run", **values}, "x.yaml")
 
 
 def test_losses_that_reach_some_of_what_is_trained_are_taken():
     for parts in (None, ["low_level", "prior"], ["ridge"]):
-        values = {"data": ["x"], "losses": ONLY_LOW_LEVEL, "parts": parts}
+        values = {"data": ["x"], "losses": ONLY_LOW_LEVEL, "parts": parts, "start_from": "run"}
         assert from_mapping(ExperimentConfig, values, "x.yaml").losses.contrastive == 0
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.quirks import Quirks
 from mindeye.training.loop import train
 from mindeye.training.plan import plan_of
@@ -99,3 +100,43 @@ def test_a_start_that_is_no_run_is_refused_before_anything_is_written(tiny_exper
 def test_parts_alone_without_a_start_are_refused(tiny_experiment):
     with pytest.raises(ValueError, match="without `start_from` all other parts would stay random"):
         replace(tiny_experiment, parts=("prior",))
+
+
+def test_parts_that_stay_must_have_learned_the_same_targets(tiny_experiment, uninterrupted):
+    start = uninterrupted(tiny_experiment).path
+    other = replace(tiny_experiment, start_from=start, quirks=Quirks(washed_out_targets=True))
+    with pytest.raises(
+        ValueError, match=r"learned targets of tiny-clip-\w+, but here are .*washed"
+    ):
+        plan_of(replace(other, parts=("low_level",)))
+    # Where everything is trained, it may learn other targets.
+    assert plan_of(other).trained
+
+
+def test_a_run_goes_on_telling_of_the_one_that_it_started_from(
+    tiny_experiment, uninterrupted, tmp_path
+):
+    first = uninterrupted(tiny_experiment)
+    run = train(replace(without_steps(tiny_experiment), start_from=first.path), tmp_path / "run")
+    told = run.provenance()["started_from"]
+    assert told["data"] == [{"subject": 1, "roi": "all", "sessions": [1]}]
+    assert told["networks"] == first.provenance()["networks"]
+    again = replace(without_steps(tiny_experiment), start_from=run.path)
+    later = train(again, tmp_path / "later").provenance()
+    assert later["started_from"]["started_from"]["data"] == told["data"]
+
+
+def test_weights_that_no_output_depends_on_may_be_missing(tiny_experiment, tmp_path):
+    """A converted MindEye2 run has left them out; the recipe holds them."""
+    without, holding = (
+        replace(
+            without_steps(tiny_experiment),
+            decoder=replace(
+                tiny_experiment.decoder, backbone=MixerBackboneConfig(width=24, keep_idle=keep)
+            ),
+        )
+        for keep in (False, True)
+    )
+    start = train(without, tmp_path / "without").path
+    run = train(replace(holding, start_from=start), tmp_path / "holding")
+    assert any(name.startswith("backbone.idle.") for name in load_file(run.weights_path))

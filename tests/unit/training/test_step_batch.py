@@ -99,11 +99,13 @@ def test_validation_pictures_are_changed_only_where_the_quirk_says_so(
         augmentation=ONLY_FLIPPED,
         quirks=Quirks(flipped_targets=True, augmented_validation=augmented_too),
     )
+    # Before the patch: training validates too.
+    decoder = load_decoder(uninterrupted(tiny_experiment).path)
     material, seen = material_of(config), []
     monkeypatch.setattr(
         validations, "embedding_of", lambda tokens: seen.append(tokens) or tokens.flatten(1)
     )
-    validation(config, load_decoder(uninterrupted(tiny_experiment).path), material, step=3)
+    validation(config, decoder, material, step=3)
     subject = material.subjects[1]
     pictures = subject.pictures(subject.validation.image_ids)
     cached = subject.targets.tokens(subject.validation.image_ids)

@@ -107,6 +107,8 @@ def test_every_recipe_is_trained_on_the_same_subject_and_scored_alike(
     again = compare_recipes(recipes, tmp_path, config, watch)
     assert [row.value for row in again] == [row.value for row in rows]
     assert drawn == ["ours", "mindeye2"]
+    with pytest.raises(ValueError, match=r"made with other settings \(num_images: 7 here, 8 there"):
+        compare_recipes(recipes, tmp_path, replace(config, num_images=7), watch)
 
 
 def test_a_recipe_decodes_with_its_own_prior_and_quirks_but_draws_as_all_do(
