@@ -1,0 +1,1 @@
+"""Anyone's saved scans -> checked betas: one file a form."""

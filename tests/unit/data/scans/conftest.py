@@ -1,0 +1,98 @@
+"""A made-up brain of 9 x 8 x 7 voxels, its bundle, and its scans as arrays."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+import pytest
+
+from mindeye.data.bundle import VoxelBundle
+
+SHAPE = (9, 8, 7)
+AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -7], [0, 0, 2, -6], [0, 0, 0, 1]])
+TRIALS = 60
+
+
+class Brain(NamedTuple):
+    """Everything in percent signal change; arrays are to be left alone."""
+
+    bundle: VoxelBundle
+    volumes: np.ndarray
+    """(x, y, z, trials) float32: the whole brain, also outside of the mask."""
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.bundle.mask()
+
+    @property
+    def betas(self) -> np.ndarray:
+        """(trials, voxels), by the definition of the order: x slowest."""
+        voxels = [
+            self.volumes[x, y, z]
+            for x in range(SHAPE[0])
+            for y in range(SHAPE[1])
+            for z in range(SHAPE[2])
+            if self.mask[x, y, z]
+        ]
+        return np.stack(voxels, axis=1)
+
+
+def made_brain(seed: int = 0, num_trials: int = TRIALS) -> Brain:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[2:7, 1:7, 1:6] = rng.random((5, 6, 5)) < 0.8
+    mean = rng.normal(0.8, 1.0, SHAPE)
+    std = rng.uniform(0.8, 3.0, SHAPE)
+    volumes = mean[..., None] + std[..., None] * rng.normal(size=(*SHAPE, num_trials))
+    coordinates = np.argwhere(mask).astype(np.int16)
+    num_voxels = len(coordinates)
+    session_means = mean[mask] + rng.normal(0, 0.1, (2, num_voxels))
+    bundle = VoxelBundle(
+        subject=1,
+        space="func1pt8mm",
+        roi="nsdgeneral",
+        beta_version="b3",
+        zscore="session-train",
+        sessions=(1, 2),
+        shape=SHAPE,
+        affine=AFFINE,
+        coordinates=coordinates,
+        mean=session_means.astype(np.float32),
+        std=np.tile(std[mask], (2, 1)).astype(np.float32),
+        mean_map=session_means.mean(0).astype(np.float32),
+        ncsnr=np.ones(num_voxels, dtype=np.float32),
+        label_of_voxel={
+            "prf-visualrois": rng.integers(0, 8, num_voxels).astype(np.int16),
+        },
+        label_names={
+            "prf-visualrois": dict(enumerate("V1v V1d V2v V2d V3v V3d hV4".split(), start=1))
+        },
+    )
+    return Brain(bundle, volumes.astype(np.float32))
+
+
+def save_nifti(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE, code: int = 1) -> Path:
+    image = nibabel.Nifti1Image(values, affine)
+    image.set_qform(None, code=0)
+    image.set_sform(affine, code=code)
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def brain() -> Brain:
+    """Shared: read only."""
+    return made_brain()
+
+
+@pytest.fixture(scope="session")
+def write_nifti():
+    """(path, values, affine, sform code) -> path."""
+    return save_nifti
+
+
+@pytest.fixture(scope="session")
+def other_brain() -> Brain:
+    """Another person on the same grid."""
+    return made_brain(seed=1)
