@@ -1,18 +1,26 @@
-"""Which reader a file needs, told by its name."""
+"""Which reader a file needs, told by its name and the names inside."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindeye.data.bundle import VoxelBundle
+from mindeye.data.scans import glmsingle, surfaces
 from mindeye.data.scans.arrays import read_array
-from mindeye.data.scans.grid import read_mask
+from mindeye.data.scans.bids import refuse_time_series
+from mindeye.data.scans.grid import MaskFile, read_mask
 from mindeye.data.scans.nifti import read_trial_volumes, read_volumes
+from mindeye.data.scans.nsd_session import is_nsd_session, read_nsd_session
 from mindeye.data.scans.reading import Reading
 from mindeye.data.scans.table import files_of_table
 
-_ARRAYS = (".npy", ".npz", ".h5", ".hdf5", ".csv", ".tsv")
-_KNOWN = ".nii, .nii.gz, .npy, .npz, .h5, .hdf5, .csv or .tsv"
+_NAMED = (".npz", ".h5", ".hdf5", ".mat")
+_ARRAYS = (".npy", ".csv", ".tsv", *_NAMED)
+_HEMISPHERES = (".gii", ".mgh", ".mgz")
+_KNOWN = (
+    "NIfTI (.nii, .nii.gz), arrays (.npy, .npz, .h5, .hdf5, .csv, .tsv), GLMsingle's output, CIFTI "
+    "(.dscalar.nii, .dtseries.nii), GIFTI (.gii) or MGH (.mgh, .mgz)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +32,9 @@ class Asked:
     orientation: str | None = None
     trust: bool = False
 
+    def read_mask(self) -> MaskFile | None:
+        return None if self.mask is None else read_mask(self.mask)
+
 
 def read_form(
     paths: Sequence[Path], bundle: VoxelBundle, asked: Asked
@@ -33,37 +44,73 @@ def read_form(
     Raises:
         FileNotFoundError: a file is missing.
         LookupError: an unknown form.
-        ValueError: damaged, or other voxels than the model's.
+        ValueError: damaged, time series instead of betas, or other voxels than the model's.
     """
     if not paths:
         raise ValueError("No scan was given. Name its file.")
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing. Give the path of a scan.")
-    path, kind = paths[0], _kind(paths[0])
+        refuse_time_series(path)
+    kind = _kind(paths[0])
+    if kind == "hemispheres":
+        return tuple(paths), surfaces.read_hemispheres(paths, bundle, asked.mask)
     if kind == "nifti" and len(paths) > 1:
         ordered = _in_order_of_table(paths, asked.trials)
-        return ordered, read_trial_volumes(ordered, bundle, _mask(asked))
+        return ordered, read_trial_volumes(ordered, bundle, asked.read_mask())
     if len(paths) > 1:
         raise ValueError(
-            f"{len(paths)} files were given, the first {path}. Give one file, or one 3-D NIfTI "
-            "file for every trial."
+            f"{len(paths)} files were given, the first {paths[0]}. Give one file; only 3-D NIfTI "
+            "files (one a trial) and hemispheres come as several."
         )
+    return tuple(paths), _read_one(paths[0], kind, bundle, asked)
+
+
+def _read_one(path: Path, kind: str, bundle: VoxelBundle, asked: Asked) -> Reading:
+    if kind == "cifti":
+        return surfaces.read_cifti(path, bundle, asked.mask)
+    mask = asked.read_mask()
     if kind == "nifti":
-        return (path,), read_volumes(path, bundle, _mask(asked))
-    return (path,), read_array(path, bundle, _mask(asked), asked.orientation)
+        return read_volumes(path, bundle, mask)
+    if path.is_dir():
+        path = glmsingle.file_in_folder(path)
+    if _is_glmsingle(path):
+        return glmsingle.read_glmsingle(path, bundle, mask, trust=asked.trust)
+    if is_nsd_session(path):
+        return read_nsd_session(path, bundle, mask)
+    return read_array(path, bundle, mask, asked.orientation)
 
 
 def _kind(path: Path) -> str:
+    """
+    Raises:
+        LookupError: none that is known; the known ones are named.
+    """
+    if path.is_dir():
+        if glmsingle.file_in_folder(path) is not None:
+            return "array"
+        raise LookupError(f"{path} is a folder without GLMsingle's output. Give {_KNOWN}.")
+    if path.name.endswith((".dscalar.nii", ".dtseries.nii")):
+        return "cifti"
     if path.name.endswith((".nii", ".nii.gz")):
         return "nifti"
+    if path.suffix in _HEMISPHERES:
+        return "hemispheres"
     if path.suffix in _ARRAYS:
         return "array"
     raise LookupError(f"{path} has no form that can be read. Give {_KNOWN}.")
 
 
-def _mask(asked: Asked):
-    return None if asked.mask is None else read_mask(asked.mask)
+def _is_glmsingle(path: Path) -> bool:
+    if path.suffix in _NAMED:
+        return bool(set(glmsingle.NAMES) & set(glmsingle.names_of(path)))
+    return path.suffix == ".npy" and _is_object_array(path)
+
+
+def _is_object_array(path: Path) -> bool:
+    """Whether an .npy file holds a pickle, which its header says."""
+    with path.open("rb") as stream:
+        return b"'descr': '|O'" in stream.read(256)
 
 
 def _in_order_of_table(paths: Sequence[Path], table: Path | None) -> tuple[Path, ...]:

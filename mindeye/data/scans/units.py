@@ -19,6 +19,7 @@ _NAME = "units"
 _SAME = 3.0
 _TOO_CLOSE = 0.02
 _MAX_TRIALS = 250
+_FAR = 5.0
 
 
 def knows_statistics(bundle: VoxelBundle) -> bool:
@@ -160,5 +161,9 @@ def _misfit(
     mean: Float[np.ndarray, "used"] | float,
     std: Float[np.ndarray, "used"] | float,
 ) -> float:
-    """Negative log-likelihood of a beta under a normal distribution, but for a constant."""
-    return float(np.median(np.log(std) + (((betas - mean) / std) ** 2).mean(0) / 2))
+    """Mean negative log-likelihood under a normal distribution, but for a constant.
+
+    Deviations count up to `_FAR`, so that no handful of wild voxels decides.
+    """
+    squares = np.minimum(((betas - mean) / std) ** 2, _FAR**2)
+    return float(np.mean(np.log(std)) + squares.mean() / 2)

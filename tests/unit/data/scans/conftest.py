@@ -12,6 +12,7 @@ from mindeye.data.bundle import VoxelBundle
 SHAPE = (9, 8, 7)
 AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -7], [0, 0, 2, -6], [0, 0, 0, 1]])
 TRIALS = 60
+AREAS = ("V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4")
 
 
 class Brain(NamedTuple):
@@ -65,9 +66,7 @@ def made_brain(seed: int = 0, num_trials: int = TRIALS) -> Brain:
         label_of_voxel={
             "prf-visualrois": rng.integers(0, 8, num_voxels).astype(np.int16),
         },
-        label_names={
-            "prf-visualrois": dict(enumerate("V1v V1d V2v V2d V3v V3d hV4".split(), start=1))
-        },
+        label_names={"prf-visualrois": dict(enumerate(AREAS, start=1))},
     )
     return Brain(bundle, volumes.astype(np.float32))
 
