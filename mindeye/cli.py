@@ -11,6 +11,7 @@ from mindeye import __version__
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.progress import Bar, Stages, watch
+from mindeye.verbs.scans_options import given_scan_options, scans_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
 USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
@@ -57,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.evaluate_options, _evaluate),
         (verb_options.report_options, _report),
         (verb_options.convert_options, _convert),
+        (scans_options, _scans),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser
@@ -231,6 +233,16 @@ def _convert(options: argparse.Namespace) -> None:
     )
     stages.close()
     print(f"run: {run.path}")
+
+
+def _scans(options: argparse.Namespace) -> None:
+    from mindeye.verbs.scans_check import check_saved_scan
+
+    model = {"run": options.run, "bundle": options.bundle, "subject": options.subject}
+    verdict = check_saved_scan(options.scan, **model, **given_scan_options(options))
+    print(*([verdict.json] if options.json else verdict.lines), sep="\n")
+    if verdict.failed:
+        sys.exit(2)
 
 
 def _print_scores(result, path: Path) -> None:

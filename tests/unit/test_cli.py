@@ -21,6 +21,7 @@ FUNCTION_OF = {
     "evaluate": "mindeye.verbs.evaluate.evaluate_folder",
     "report": "mindeye.verbs.report.report_run",
     "convert": "mindeye.verbs.convert.convert_checkpoint",
+    "scans": "mindeye.verbs.scans_check.check_saved_scan",
 }
 
 
@@ -57,6 +58,7 @@ def arguments_of(tmp_path, config_path):
         "evaluate": ["evaluate", out],
         "report": ["report", run],
         "convert": ["convert", "mindeye2", run, "--subjects", "1", "--out", out],
+        "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
     }
 
 
