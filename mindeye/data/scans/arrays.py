@@ -1,6 +1,7 @@
 """Scans in plain arrays: npy, npz, hdf5, csv and tsv, with a stated orientation."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ TRIALS_FIRST, VOXELS_FIRST = "trials x voxels", "voxels x trials"
 ORIENTATIONS = (TRIALS_FIRST, VOXELS_FIRST)
 NAME = "betas"
 """What an array is called in an npz or hdf5 file that holds several."""
-DAMAGED = (ValueError, EOFError, OSError, RuntimeError, KeyError, zipfile.BadZipFile)
+DAMAGED = (ValueError, EOFError, OSError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def read_array(

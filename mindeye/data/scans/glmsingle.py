@@ -4,6 +4,8 @@ Source: cvnlab/GLMsingle, `glm_estimatesinglemodel`: `betasmd` (MATLAB: `modelmd
 trials), or (voxels, 1, 1, trials) for data that came as a list of voxels; percent signal change.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ KINDS = (
     "TYPEB_FITHRF",
     "TYPEA_ONOFF",
 )
+# No ValueError: refusals are some.
+_UNREADABLE = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 SUFFIXES = (".hdf5", ".h5", ".npz", ".mat", ".npy")
 
 
@@ -50,7 +54,7 @@ def names_of(path: Path) -> tuple[str, ...]:
             return tuple(name for name, *_ in scipy.io.whosmat(path))
         with h5py.File(path, "r") as file:
             return tuple(name for name, one in file.items() if isinstance(one, h5py.Dataset))
-    except DAMAGED as error:
+    except (*DAMAGED, scipy.io.matlab.MatReadError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Was it cut off?") from error
 
 
@@ -71,7 +75,7 @@ def read_glmsingle(
                     path.name, stored, bundle, mask, reverse=reverse, form=form
                 )
             flat = np.asarray(stored).T if reverse else np.asarray(stored)
-    except (OSError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} cannot be read ({error}). Was it cut off?") from error
     if flat.ndim not in (2, 4):
         raise ValueError(

@@ -29,14 +29,14 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFile:
-    """A mask as it is stored; `grid` is None for one on a surface."""
+    """A mask as it is stored."""
 
     name: str
-    values: Shaped[np.ndarray, "..."]
-    grid: Grid | None
+    values: Shaped[np.ndarray, "x y z"]
+    grid: Grid
 
     @property
-    def inside(self) -> Bool[np.ndarray, "..."]:
+    def inside(self) -> Bool[np.ndarray, "x y z"]:
         """Above 0: NSD's ROI volumes are -1 outside of the cortex."""
         with np.errstate(invalid="ignore"):
             return self.values > 0
@@ -139,11 +139,10 @@ def check_mask_values(mask: MaskFile | None) -> CheckResult:
 
 def check_same_grid(mask: MaskFile, grid: Grid) -> CheckResult:
     found = mask.grid
-    if found is None or found.shape != grid.shape:
-        shape = mask.values.shape if found is None else found.shape
+    if found.shape != grid.shape:
         return failed(
             "grid",
-            f"The mask {mask.name} has grid {shape}, but the volume has {grid.shape}.",
+            f"The mask {mask.name} has grid {found.shape}, but the volume has {grid.shape}.",
             "Does the mask belong to another subject or space?",
         )
     if not np.allclose(found.affine, grid.affine, atol=_AFFINE_TOLERANCE):

@@ -43,7 +43,7 @@ def select_in_array(
     name: str, shape: tuple[int, int, int], bundle: VoxelBundle, mask: MaskFile | None
 ) -> Selection:
     """An array lies where its mask does; without one only its shape can be compared."""
-    if mask is not None and mask.grid is not None:
+    if mask is not None:
         return select_in_volume(replace(mask.grid, name=name, shape=shape), mask, bundle)
     if bundle.coordinates is None:
         nowhere = Grid(name=name, shape=shape, affine=np.eye(4), placed=False)

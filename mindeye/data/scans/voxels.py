@@ -86,7 +86,7 @@ def select_columns(
             "Pass the mask that the array was made with.",
         )
         require_passed(name, [raise_count])
-    if mask.grid is None or bundle.coordinates is None:
+    if bundle.coordinates is None:
         checks = (_count(num_columns, mask, bundle), _unknown_identity(bundle))
         grid, positions = skipped("grid", "The model has no grid."), np.arange(num_columns)
     else:

@@ -412,6 +412,21 @@ def test_a_volume_whose_data_are_flipped_under_the_same_header_is_named(
     assert f"with its {'xyz'[axis]} axis flipped it would fit" in failed.seen
 
 
+def test_a_flipped_volume_is_named_though_a_symmetric_brain_correlates_with_its_mirror(
+    brain, verdict, volume
+):
+    mean = brain.volumes.mean(-1)
+    noise = brain.volumes - mean[..., None]
+    nearly = np.float32(0.5) * np.flip(mean, 0) + mean
+    where = tuple(brain.bundle.coordinates.T.astype(int))
+    bundle = dataclasses.replace(brain.bundle, mean_map=nearly[where])
+    scan = nearly[..., None] + noise
+    assert verdict(volume(scan), bundle)["mean map"].status == "passed"
+    failed = only_failed(verdict(volume(np.flip(scan, 0)), bundle))
+    assert "with its x axis flipped it would fit" in failed.seen
+    assert float(re.search(r"correlates (\S+) with", failed.seen)[1]) > 0.3
+
+
 def test_a_single_trial_is_held_to_what_its_noise_allows(brain, verdict):
     results = verdict(brain.betas[:1])
     assert results["mean map"].status == "passed"

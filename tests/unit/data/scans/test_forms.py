@@ -108,6 +108,17 @@ def test_a_file_that_was_cut_off_is_named(brain, tmp_path, write_nifti, form):
         read_scan([path], brain.bundle)
 
 
+def test_a_damaged_glmsingle_file_is_named(brain, tmp_path):
+    np.savez_compressed(tmp_path / "TYPEB_FITHRF.npz", betasmd=brain.volumes)
+    (tmp_path / "TYPEB_FITHRF.mat").write_bytes(b"")
+    content = bytearray((tmp_path / "TYPEB_FITHRF.npz").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 99] = bytes(99)
+    (tmp_path / "TYPEB_FITHRF.npz").write_bytes(content)
+    for form in ("npz", "mat"):
+        with pytest.raises(ValueError, match=rf"TYPEB_FITHRF\.{form} cannot be read"):
+            read_scan([tmp_path / f"TYPEB_FITHRF.{form}"], brain.bundle)
+
+
 def test_a_gzip_stream_without_its_end_or_with_a_wrong_checksum_is_cut_off(
     brain, tmp_path, write_nifti
 ):
