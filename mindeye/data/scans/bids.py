@@ -13,10 +13,9 @@ def refuse_time_series(path: Path) -> None:
     """
     if path.is_dir():
         series = [file for file in sorted(path.rglob("*_bold.*")) if file.name.endswith(_SERIES)]
-        if not series and not (path / "dataset_description.json").is_file():
+        if not series:
             return
-        what = f"is a BIDS folder with {len(series)} preprocessed time series"
-        what += f" (first {series[0].name})" if series else ""
+        what = f"is a BIDS folder of {len(series)} time series (first {series[0].name})"
     elif path.name.endswith(_SERIES):
         what = "is a time series in BIDS"
     else:

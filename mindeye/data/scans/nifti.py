@@ -92,7 +92,7 @@ def open_nifti(path: Path) -> nibabel.Nifti1Image:
 def _header_of(image: nibabel.Nifti1Image) -> dict[str, float | str]:
     """What the header says of time, as far as it says it."""
     zooms = image.header.get_zooms()
-    time = {"repetition_time": float(zooms[3])} if len(zooms) > 3 else {}
+    time = {"repetition_time": round(float(zooms[3]), 4)} if len(zooms) > 3 else {}
     return {**time, "time_unit": image.header.get_xyzt_units()[1]}
 
 

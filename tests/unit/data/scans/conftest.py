@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mindeye.data.bundle import VoxelBundle
+from mindeye.data.scans.results import RefusedScanError
+from mindeye.data.scans.scan import check_scan, read_scan
 
 SHAPE = (9, 8, 7)
 AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -7], [0, 0, 2, -6], [0, 0, 0, 1]])
@@ -95,3 +97,41 @@ def write_nifti():
 def other_brain() -> Brain:
     """Another person on the same grid."""
     return made_brain(seed=1)
+
+
+@pytest.fixture
+def verdict(brain, tmp_path):
+    """(betas or path, options) -> check results by name, also of a refused scan."""
+
+    def check(scan, bundle=brain.bundle, **options):
+        path = scan
+        if isinstance(scan, np.ndarray):
+            path = tmp_path / "betas.npy"
+            np.save(path, scan)
+        try:
+            results = check_scan(read_scan([path], bundle, **options), bundle)
+        except RefusedScanError as error:
+            results = error.results
+        return {one.name: one for one in results}
+
+    return check
+
+
+@pytest.fixture
+def volume(brain, tmp_path, write_nifti):
+    """(values, file name, other options of a NIfTI) -> path."""
+
+    def write(values=brain.volumes, name="betas.nii.gz", **options):
+        return write_nifti(tmp_path / name, values, **options)
+
+    return write
+
+
+@pytest.fixture
+def mask_of(brain, tmp_path, write_nifti):
+    """(values, affine) -> path of a mask."""
+
+    def write(values, **options):
+        return write_nifti(tmp_path / "mask.nii.gz", values, **options)
+
+    return write
