@@ -62,7 +62,8 @@ class RefusedScanError(ValueError):
     def __init__(self, source: str, results: Sequence[CheckResult]) -> None:
         self.results = tuple(results)
         first = next(one for one in self.results if one.status == FAILED)
-        super().__init__(f"{source}: {first.text}")
+        named = first.text.startswith(source)
+        super().__init__(first.text if named else f"{source}: {first.text}")
 
 
 def require_passed(source: str, results: Sequence[CheckResult]) -> None:
