@@ -25,12 +25,16 @@ def read_array(
 ) -> Reading:
     """A 2-D array; without `orientation` it is taken as trials x voxels, but never turned.
 
+    One dimension is one trial.
+
     Raises:
         FileNotFoundError: no such file.
         LookupError: unknown orientation, or no array of that name.
         ValueError: damaged, not 2-D, not numbers, the other way round, or other voxels.
     """
     stored = stored_array(path)
+    if stored.ndim == 1:
+        stored = stored[:, None] if orientation == VOXELS_FIRST else stored[None]
     return reading_of(path, stored, bundle, mask, orientation, f"array in {_kind(path)}")
 
 
