@@ -1,0 +1,156 @@
+"""Opens a run to decode scans that it has never seen: the run folder alone, no prepared data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mindeye.data.bundle import VoxelBundle
+from mindeye.files import sha256_of
+from mindeye.models.decoder import Decoder
+from mindeye.models.saved import load_decoder
+from mindeye.reconstruction.generators.scenes import ScenesGenerator, load_scenes_generator
+from mindeye.reconstruction.opening import clip_of
+from mindeye.reconstruction.pipeline import Artist
+from mindeye.run import RunFolder
+from mindeye.targets.clip import ClipTarget
+from mindeye.targets.vae import VaeTarget, load_vae
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderRun:
+    """A finished run, trained or converted, and one of its subjects, ready for any scan."""
+
+    folder: RunFolder
+    decoder: Decoder
+    subject: int
+    bundle: VoxelBundle
+    provenance: dict
+    clip: ClipTarget | None
+    """None in converted runs, which do not tell on which networks they were trained."""
+    vae: VaeTarget | None
+    generator: ScenesGenerator | None
+    """None where there is none that takes the decoder's tokens."""
+
+    @property
+    def artist(self) -> Artist | None:
+        """The networks that draw; None where no picture can be drawn."""
+        if self.clip is None or self.vae is None or self.generator is None:
+            return None
+        return Artist(clip=self.clip, vae=self.vae, generator=self.generator)
+
+    @property
+    def limits(self) -> str | None:
+        """A sentence that says what this run cannot give, and why; None where it gives all."""
+        if self.clip is None:
+            return (
+                f"{self.folder.path} was converted: its file does not tell which CLIP and VAE it "
+                "was trained on, so tokens, embeddings and low-level latents are written and no "
+                "pictures."
+            )
+        if self.generator is None:
+            tokens, width = self.decoder.architecture.token_shape
+            return (
+                f"No generator here takes tokens of {tokens} x {width}, so tokens, embeddings "
+                "and blurry pictures are written and no reconstructions."
+            )
+        return None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every artefact of this run repeats."""
+        return {
+            "run": str(self.folder.path.resolve()),
+            "weights": sha256_of(self.folder.weights_path),
+            "networks": self.provenance["networks"],
+            "subject": self.subject,
+            "roi": self.bundle.roi,
+            "voxel_hash": self.bundle.voxel_hash,
+            "simulated": simulated_of(self.provenance, self.subject),
+        }
+
+
+def open_decoder(
+    path: Path, *, subject: int | None = None, device: torch.device | str = "cpu"
+) -> DecoderRun:
+    """Opens a run for scans of one subject, by default its first.
+
+    Raises:
+        FileNotFoundError: no run, an unfinished one, or it has no bundle of this subject.
+        LookupError: a subject that the run has no ridge layer for.
+        ValueError: decoder and bundle differ in voxels, or a network is not that of the training.
+    """
+    folder = RunFolder(path=path)
+    folder.require_finished()
+    provenance = folder.provenance()
+    decoder = load_decoder(path, device)
+    chosen = _known_subject(path, decoder, subject)
+    bundle = bundle_of(path, chosen)
+    num_voxels = decoder.architecture.num_voxels_of[chosen]
+    if bundle.num_voxels != num_voxels:
+        raise ValueError(
+            f"{path} decodes {num_voxels} voxels of subject {chosen}, but its bundle has "
+            f"{bundle.num_voxels}. Were the files of two runs mixed?"
+        )
+    clip, vae, generator = None, None, None
+    if provenance["networks"] is not None:
+        clip = clip_of(folder, device)
+        vae = load_vae(provenance["paths"]["vae"], device)
+        _require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
+        generator = load_scenes_generator(vae, device=device)
+        if tuple(generator.network.mean.shape) != decoder.architecture.token_shape:
+            generator = None
+    return DecoderRun(
+        folder=folder,
+        decoder=decoder,
+        subject=chosen,
+        bundle=bundle,
+        provenance=provenance,
+        clip=clip,
+        vae=vae,
+        generator=generator,
+    )
+
+
+def bundle_of(path: Path, subject: int) -> VoxelBundle:
+    """The voxels of one subject as the run's training saw them.
+
+    Raises:
+        FileNotFoundError: the run has no such bundle.
+    """
+    return VoxelBundle.load(path / "bundle" / f"subj{subject:02d}")
+
+
+def simulated_of(provenance: Mapping[str, Any], subject: int) -> dict | None:
+    """What SIMULATED.json says of this subject's training data; None where they are real.
+
+    A subject without data of its own, as in a converted run, is taken for real.
+    """
+    by_subject = {one["subject"]: one["simulated"] for one in provenance["data"]}
+    return by_subject.get(subject)
+
+
+def _known_subject(path: Path, decoder: Decoder, subject: int | None) -> int:
+    if subject is None:
+        return decoder.subjects[0]
+    if subject not in decoder.subjects:
+        raise LookupError(
+            f"{path} has no ridge layer for subject {subject}; it knows "
+            f"{', '.join(str(one) for one in decoder.subjects)}. "
+            "Choose one of these with --subject, or fine-tune it on that subject first."
+        )
+    return subject
+
+
+def _require_same_networks(
+    path: Path, provenance: Mapping[str, Any], found: Mapping[str, str]
+) -> None:
+    """A teacher of maps was needed for training alone."""
+    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
+    if found != trained:
+        raise ValueError(
+            f"{path} was trained on targets of {trained}, but here are {dict(found)}. "
+            "Restore those networks, or train again."
+        )

@@ -1,0 +1,118 @@
+"""One image's scans -> everything that a run says of it, whatever else the scan holds."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from mindeye.pictures import as_pictures
+from mindeye.reconstruction.candidate_noise import candidate_generators, noises
+from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.decoder_run import DecoderRun
+from mindeye.reconstruction.picture_folder import blended, chosen_candidates
+from mindeye.reconstruction.pipeline import draw_block
+from mindeye.reconstruction.prior_sampler import SampleTokens, prior_sampler
+from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.types import Decoded, RepeatBatch
+
+STAGES = ("read", "z-score", "decode", "prior", "draw")
+"""From a file to its picture; those that were not measured for a trial are left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedImage:
+    """What was decoded of one image, and how long each stage took."""
+
+    arrays: dict[str, np.ndarray]
+    """First axis 1: image_ids, brain_tokens, embeddings, image_tokens and, where the run gives
+    them, latents, blurry, pictures (the chosen candidate) and scores (of all candidates)."""
+    seconds: dict[str, float]
+
+
+class ImageDecoder:
+    """Decodes image by image: no picture depends, to the bit, on the others of its scan.
+
+    What belongs to a picture number (a seed, see `candidate_seed`) is drawn alike in every scan.
+    """
+
+    def __init__(self, run: DecoderRun, config: ReconstructionConfig) -> None:
+        """Raises LookupError and ValueError for samplers and steps that the prior cannot take."""
+        self.run, self.config = run, config
+        self.sample_tokens = prior_sampler(run.decoder.prior, config)
+
+    @torch.inference_mode()
+    def decode(self, betas: Float32[np.ndarray, "repeats voxels"], number: int) -> DecodedImage:
+        """Decodes the z-scored repeats of one image.
+
+        Args:
+            number: image id, or trial number where the image is not known; gives the noise.
+        """
+        started = time.perf_counter()
+        decoded = decode(
+            self.run.decoder,
+            RepeatBatch(
+                subject=self.run.subject,
+                betas=torch.from_numpy(betas)[None],
+                present=torch.ones(1, len(betas), dtype=torch.bool),
+                image_ids=torch.tensor([number]),
+            ),
+            averaged_outputs="averaged_outputs" in self.config.quirks,
+        )
+        arrays = {
+            "image_ids": np.array([number]),
+            "brain_tokens": decoded.brain_tokens.cpu().numpy(),
+            "embeddings": decoded.embeddings.cpu().numpy(),
+        }
+        if decoded.latents is not None:
+            arrays["latents"] = decoded.latents.cpu().numpy()
+        seconds = {"decode": time.perf_counter() - started}
+        started = time.perf_counter()
+        prior = TimedPrior(self.sample_tokens)
+        drawn = self._drawn(decoded, prior)
+        seconds |= {
+            "prior": prior.seconds,
+            "draw": time.perf_counter() - started - prior.seconds,
+        }
+        chosen = int(drawn["scores"][0].argmax()) if "scores" in drawn else 0
+        arrays["image_tokens"] = prior.tokens[chosen : chosen + 1].numpy()
+        return DecodedImage(arrays=arrays | drawn, seconds=seconds)
+
+    def _drawn(self, decoded: Decoded, prior: "TimedPrior") -> dict[str, np.ndarray]:
+        """Pictures as far as the run's networks give them; the prior is sampled in any case."""
+        if self.run.artist is None:
+            (generator,) = candidate_generators(self.config.seed, decoded.image_ids.tolist(), 1)
+            tokens = decoded.brain_tokens
+            prior(tokens, noises((generator,), tuple(tokens.shape[1:])))
+            if self.run.vae is None or decoded.latents is None:
+                return {}
+            return {"blurry": as_pictures(self.run.vae.images(decoded.latents))}
+        block = draw_block(decoded, self.run.artist, self.config, prior)
+        drawn = {"pictures": chosen_candidates(block), "scores": block["scores"]}
+        if "blurry" in block:
+            drawn["blurry"] = block["blurry"]
+            if "blended_with_blurry" in self.config.quirks:
+                drawn["pictures"] = blended(drawn["pictures"], block["blurry"])
+        return drawn
+
+
+class TimedPrior:
+    """A prior that remembers what it sampled and how long it took."""
+
+    def __init__(self, sample_tokens: SampleTokens) -> None:
+        self.sample_tokens = sample_tokens
+        self.seconds = 0.0
+        self.tokens: Float[Tensor, "images tokens width"] | None = None
+
+    def __call__(
+        self, brain_tokens: Float[Tensor, "images tokens width"], drawn: Iterator[Tensor]
+    ) -> Float[Tensor, "images tokens width"]:
+        started = time.perf_counter()
+        tokens = self.sample_tokens(brain_tokens, drawn)
+        # To the CPU before the clock is read: an accelerator answers before it has finished.
+        self.tokens = tokens.cpu()
+        self.seconds = time.perf_counter() - started
+        return tokens
