@@ -103,7 +103,7 @@ def reconstruct_run(
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
     """
     require_device(device)
-    config = _settled(run_path, config, compat, quirk_settings)
+    config = settled_config(run_path, config, compat, quirk_settings)
     run = open_run(run_path, subject=subject, data=data, device=device)
     scans = scans_of(run.prepared, split, num_images, config.seed)
     return reconstruct(
@@ -135,7 +135,7 @@ def plan_reconstruction(
         LookupError: a subject that the run was not trained on, an unknown quirk or sampler.
         ValueError: more images asked for than there are, or steps that do not fit the sampler.
     """
-    config = _settled(run_path, config, compat, quirk_settings)
+    config = settled_config(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
     provenance = folder.provenance()
     index = index_of(run_path, provenance, subject)
@@ -177,7 +177,7 @@ def scans_of(
     )
 
 
-def _settled(
+def settled_config(
     run_path: Path,
     config: ReconstructionConfig,
     compat: str | None,
