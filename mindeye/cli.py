@@ -10,6 +10,7 @@ from tqdm import tqdm
 from mindeye import __version__
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs import options as verb_options
+from mindeye.verbs.decode_options import decode_options, perform_decode
 from mindeye.verbs.progress import Bar, Stages, watch
 from mindeye.verbs.scans_options import given_scan_options, scans_options
 
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.overrides = rest
     try:
-        options.perform(options)
+        for line in options.perform(options) or ():
+            print(line)
     except KeyboardInterrupt:
         # Through tqdm, so that the message stands on a line of its own, not behind a bar.
         tqdm.write("Interrupted. Run the same command again: it goes on from here.", sys.stderr)
@@ -59,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.report_options, _report),
         (verb_options.convert_options, _convert),
         (scans_options, _scans),
+        (decode_options, perform_decode),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser

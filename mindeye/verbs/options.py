@@ -93,20 +93,7 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     purpose = "which images; choose settings on validation (default: test)"
     verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
     verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
-    # Without values of their own: what is not given is as published where --compat says so.
-    ours = ReconstructionConfig()
-    for name, about in (
-        ("candidates", "of each image"),
-        ("steps", "of the generator"),
-        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
-        ("prior-steps", "of the prior"),
-        ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
-        ("guidance", "how far the generator leans on the image tokens"),
-        ("strength", "of img2img; 1: from noise"),
-    ):
-        default = getattr(ours, name.replace("-", "_"))
-        text = f"{about} (default: {default})"
-        verb.add_argument(f"--{name}", type=type(default), help=text)
+    _add_settings(verb)
     _add_quirks(verb, "shifted_range=on")
     _add_seed(verb, "of the noise, and of the choice of images")
     _add_subject(verb)
@@ -209,6 +196,23 @@ def _add_verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentPa
 
 def _add_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
+
+
+def _add_settings(verb: argparse.ArgumentParser) -> None:
+    # Without values of their own: what is not given is as published where --compat says so.
+    ours = ReconstructionConfig()
+    for name, about in (
+        ("candidates", "of each image"),
+        ("steps", "of the generator"),
+        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
+        ("prior-steps", "of the prior"),
+        ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
+        ("guidance", "how far the generator leans on the image tokens"),
+        ("strength", "of img2img; 1: from noise"),
+    ):
+        default = getattr(ours, name.replace("-", "_"))
+        text = f"{about} (default: {default})"
+        verb.add_argument(f"--{name}", type=type(default), help=text)
 
 
 def _add_quirks(verb: argparse.ArgumentParser, example: str) -> None:

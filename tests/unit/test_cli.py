@@ -22,6 +22,8 @@ FUNCTION_OF = {
     "report": "mindeye.verbs.report.report_run",
     "convert": "mindeye.verbs.convert.convert_checkpoint",
     "scans": "mindeye.verbs.scans_check.check_saved_scan",
+    # As for `reconstruct`; it is imported when it is called.
+    "decode": "mindeye.verbs.reconstruct.settings_for",
 }
 
 
@@ -59,6 +61,7 @@ def arguments_of(tmp_path, config_path):
         "report": ["report", run],
         "convert": ["convert", "mindeye2", run, "--subjects", "1", "--out", out],
         "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
+        "decode": ["decode", "scan.npy", "--run", run, "--out", out],
     }
 
 
@@ -135,6 +138,7 @@ def test_a_full_disk_ends_every_verb_with_2_and_one_message(
         ("retrieve", "is not a run folder"),
         ("evaluate", "out"),
         ("report", "is not a run folder"),
+        ("decode", "is not a run folder"),
     ],
 )
 def test_a_folder_that_is_not_there_is_refused_by_its_name(verb, message, arguments_of, capsys):
