@@ -117,7 +117,7 @@ def subject_name(subject: int) -> str:
     return f"subj{subject:02d}"
 
 
-def beta_folder(subject: int, beta_version: str = "b3") -> Path:
+def beta_folder(subject: int, beta_version: str = "b3", space: str = SPACE) -> Path:
     """Folder of one subject's betas.
 
     Raises:
@@ -129,7 +129,7 @@ def beta_folder(subject: int, beta_version: str = "b3") -> Path:
             f"({BETA_VERSIONS['b3']} is b3, the usual one)."
         )
     name = subject_name(subject)
-    return Path("nsddata_betas/ppdata") / name / SPACE / BETA_VERSIONS[beta_version]
+    return Path("nsddata_betas/ppdata") / name / space / BETA_VERSIONS[beta_version]
 
 
 def betas_path(subject: int, session: int, extension: str, beta_version: str = "b3") -> Path:
@@ -148,20 +148,20 @@ def mean_beta_path(subject: int, beta_version: str = "b3") -> Path:
     return beta_folder(subject, beta_version) / "meanbeta.nii.gz"
 
 
-def ncsnr_path(subject: int, beta_version: str = "b3") -> Path:
+def ncsnr_path(subject: int, beta_version: str = "b3", space: str = SPACE) -> Path:
     """Noise-ceiling signal-to-noise ratio of each voxel; one file per beta version."""
-    return beta_folder(subject, beta_version) / "ncsnr.nii.gz"
+    return beta_folder(subject, beta_version, space) / "ncsnr.nii.gz"
 
 
-def functional_folder(subject: int) -> Path:
+def functional_folder(subject: int, space: str = SPACE) -> Path:
     """Maps of one subject in functional space."""
-    return Path("nsddata/ppdata") / subject_name(subject) / SPACE
+    return Path("nsddata/ppdata") / subject_name(subject) / space
 
 
-def roi_path(subject: int, atlas: str, hemisphere: str | None = None) -> Path:
+def roi_path(subject: int, atlas: str, hemisphere: str | None = None, space: str = SPACE) -> Path:
     """ROI volume of both hemispheres, or of `lh` or `rh`."""
     prefix = f"{hemisphere}." if hemisphere else ""
-    return functional_folder(subject) / "roi" / f"{prefix}{atlas}.nii.gz"
+    return functional_folder(subject, space) / "roi" / f"{prefix}{atlas}.nii.gz"
 
 
 def brainmask_path(subject: int) -> Path:
@@ -211,7 +211,13 @@ def captions_path() -> Path:
 
 def ctab_path(subject: int, atlas: str) -> Path:
     """Names of an atlas's labels: lines of `label name`."""
-    return Path("nsddata/freesurfer") / subject_name(subject) / "label" / f"{atlas}.mgz.ctab"
+    return label_folder(subject) / f"{atlas}.mgz.ctab"
+
+
+def label_folder(subject: int | None) -> Path:
+    """Atlases on the surface of one subject; None: on fsaverage, which all share."""
+    name = "fsaverage" if subject is None else subject_name(subject)
+    return Path("nsddata/freesurfer") / name / "label"
 
 
 def functional_affine(shape: tuple[int, int, int]) -> Float[np.ndarray, "4 4"]:

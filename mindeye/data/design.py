@@ -3,6 +3,7 @@
 import csv
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Int
 
 from mindeye.nsd_layout import NUM_SESSIONS, TRIALS_PER_SESSION
 
-_BROKEN = (
+BROKEN_MATLAB = (
     *(ValueError, TypeError, OSError, LookupError, EOFError, NotImplementedError),
     *(zlib.error, struct.error, scipy.io.matlab.MatReadError),
 )
@@ -53,7 +54,7 @@ def read_design(path: Path, subject: int) -> Design:
         order = content["masterordering"].reshape(-1).astype(np.int64) - 1
         images_of_subjects = content["subjectim"].astype(np.int64) - 1
         shared = content["sharedix"].reshape(-1).astype(np.int64) - 1
-    except _BROKEN as error:
+    except BROKEN_MATLAB as error:
         raise ValueError(
             f"{path} cannot be read as NSD's design ({error!r}). Was its download cut off?"
         ) from error
@@ -85,19 +86,7 @@ def require_same_images(responses: Path, design: Design) -> None:
     Raises:
         ValueError: names the first trial on which they disagree.
     """
-    with responses.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream, delimiter="\t")
-        if "73KID" not in (rows.fieldnames or ()):
-            raise ValueError(
-                f"{responses} has no column 73KID. Was it converted? Its columns are separated "
-                "by tabs."
-            )
-        try:
-            shown = np.array([int(float(row["73KID"])) for row in rows], dtype=np.int64) - 1
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{responses} has a row without a whole 73KID ({error}). Was it cut off?"
-            ) from error
+    shown = read_shown_images(responses)
     if len(shown) > len(design.image_ids):
         raise ValueError(
             f"{responses} has {len(shown)} rows, but the design has {len(design.image_ids)} "
@@ -111,6 +100,46 @@ def require_same_images(responses: Path, design: Design) -> None:
             f"design of subject {design.subject} says {design.image_ids[first]}; "
             f"{len(differs)} trials disagree. Do the two files come from one release?"
         )
+
+
+def read_shown_images(responses: Path) -> Int[np.ndarray, "trials"]:
+    """Image ids (from 0; the table counts from 1) of responses.tsv; empty lines are skipped.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no such table; a row without a whole id is named by its line.
+    """
+    if not responses.exists():
+        raise FileNotFoundError(f"{responses} is missing. Fetch this file of the NSD tree.")
+    shown = []
+    # utf-8-sig: editors on Windows put a mark before the first column's name.
+    with responses.open(newline="", encoding="utf-8-sig") as stream:
+        rows = csv.DictReader(stream, delimiter="\t")
+        if "73KID" not in (rows.fieldnames or ()):
+            raise ValueError(
+                f"{responses} has no column 73KID. Was it converted? Its columns are separated "
+                "by tabs."
+            )
+        for row in rows:
+            try:
+                number = float(row["73KID"])
+                if not number.is_integer():
+                    raise ValueError(f"it is {row['73KID']}")
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{responses} has a row without a whole 73KID in line {rows.line_num} "
+                    f"({error}). Is the row blank, or was the file cut off?"
+                ) from error
+            shown.append(int(number) - 1)
+    return np.array(shown, dtype=np.int64)
+
+
+def showings(
+    design: Design, sessions: Iterable[int]
+) -> tuple[Int[np.ndarray, "images"], Int[np.ndarray, "images"]]:
+    """Ascending image ids of some sessions, and how often each was shown in them: 1 to 3 times."""
+    shown = np.isin(design.sessions, list(sessions))
+    return np.unique(design.image_ids[shown], return_counts=True)
 
 
 def _sessions_and_runs(

@@ -1,6 +1,5 @@
 """An NSD tree on disk: what is there, and its parts as arrays."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +9,27 @@ from jaxtyping import Bool, Float32, Int
 from mindeye import nsd_layout as layout
 from mindeye.data.betas import read_session
 from mindeye.data.design import Design, read_design, require_same_images
-from mindeye.data.roi import (
-    Atlas,
-    parse_roi,
-    read_atlas,
-    read_label_names,
-    read_volume,
-    roi_mask,
+from mindeye.data.nsd_spaces import (
+    FORMS,
+    SURFACE_SPACES,
+    Session,
+    session_paths,
+    synthetic_design_path,
+    trials_of_experiment,
 )
+from mindeye.data.other_experiments import SyntheticDesign, read_synthetic_design
+from mindeye.data.regions import (
+    surface_masks,
+    volume_atlas,
+    volume_atlases,
+    volume_mask,
+    volume_ncsnr,
+)
+from mindeye.data.roi import Atlas
+from mindeye.data.surfaces import read_surface_session
 from mindeye.files import read_json
 
-SOURCES = ("auto", "hdf5", "nii.gz")
+SOURCES = ("auto", *FORMS[layout.SPACE])
 
 
 class NSDTree:
@@ -54,18 +63,53 @@ class NSDTree:
         roi: str = "nsdgeneral",
         source: str = "auto",
         beta_version: str = "b3",
+        space: str = layout.SPACE,
     ) -> Float32[np.ndarray, "trials voxels"]:
         """Percent signal change; voxels in C order of the (x, y, z) mask, trials as shown.
 
+        On surfaces: vertices in ascending order, left hemisphere first. Those without data are NaN
+        in fsaverage, 0 everywhere else.
+
+        Args:
+            source: `auto`, or a form that the space has: hdf5 or nii.gz in volumes, mgh in
+                fsaverage, hdf5 in nativesurface.
+
         Raises:
             FileNotFoundError: the session or the ROI is missing.
-            LookupError: unknown subject, session, ROI label, source or beta version.
+            LookupError: unknown subject, session, ROI label, source, version or space.
             ValueError: a damaged file, or files that do not belong together.
         """
         self.require_session(subject, session)
         design = read_design(self.root / layout.expdesign_path(), subject)
-        path = self.session_path(subject, session, source=source, beta_version=beta_version)
-        return read_session(path, self.mask(subject, roi), len(design.trials_of(session)))
+        found = Session(subject, number=session, beta_version=beta_version)
+        return self._read(found, roi, source, space, len(design.trials_of(session)))
+
+    def other_betas(
+        self,
+        experiment: str,
+        subject: int,
+        roi: str = "nsdgeneral",
+        source: str = "auto",
+        beta_version: str = "b3",
+        space: str = layout.SPACE,
+    ) -> Float32[np.ndarray, "trials voxels"]:
+        """Like `betas`, of the only session of `nsdsynthetic` or `nsdimagery`."""
+        num_trials = trials_of_experiment(experiment)
+        found = Session(subject, experiment, beta_version=beta_version)
+        return self._read(found, roi, source, space, num_trials)
+
+    def _read(
+        self, session: Session, roi: str, source: str, space: str, num_trials: int
+    ) -> Float32[np.ndarray, "trials voxels"]:
+        paths = self.paths_of(session, source=source, space=space)
+        if space in SURFACE_SPACES:
+            masks = self.surface_masks(session.subject, roi, space)
+            return read_surface_session(paths, masks, num_trials)
+        return read_session(paths[0], self.mask(session.subject, roi, space), num_trials)
+
+    def synthetic_design(self) -> SyntheticDesign:
+        """What nsdsynthetic showed; its images are no NSD images."""
+        return read_synthetic_design(self.root / synthetic_design_path())
 
     def image_ids(self, subject: int, session: int) -> Int[np.ndarray, "trials"]:
         """0-based NSD 73k ids in the order shown.
@@ -104,26 +148,25 @@ class NSDTree:
     def session_path(
         self, subject: int, session: int, *, source: str = "auto", beta_version: str = "b3"
     ) -> Path:
-        """A session's file; `auto` prefers hdf5, which is far faster.
+        """A session's file in func1pt8mm; `auto` prefers hdf5, which is far faster.
 
         Raises:
             FileNotFoundError: names the path.
             LookupError: unknown source, subject or beta version.
         """
-        if source not in SOURCES:
-            raise LookupError(f"Unknown source `{source}`. Pick one of {', '.join(SOURCES)}.")
-        extensions = ("hdf5", "nii.gz") if source == "auto" else (source,)
-        paths = [
-            self.root / layout.betas_path(subject, session, extension, beta_version)
-            for extension in extensions
-        ]
-        for path in paths:
-            if path.exists():
-                return path
-        other = f" (nor is there {paths[1].name})" if len(paths) > 1 else ""
-        raise FileNotFoundError(
-            f"{paths[0]} is missing{other}. Fetch it, or name the sessions that you have."
-        )
+        found = Session(subject, number=session, beta_version=beta_version)
+        return self.paths_of(found, source=source)[0]
+
+    def paths_of(
+        self, session: Session, *, source: str = "auto", space: str = layout.SPACE
+    ) -> tuple[Path, ...]:
+        """A session's file, or its two on surfaces.
+
+        Raises:
+            FileNotFoundError: names the path.
+            LookupError: unknown source, subject, version or space.
+        """
+        return session_paths(self.root, session, source, space)
 
     def sessions(self, subject: int, *, beta_version: str = "b3") -> tuple[int, ...]:
         """Sessions 1 up to the last one that is there; a hole is refused.
@@ -131,90 +174,57 @@ class NSDTree:
         Raises:
             FileNotFoundError: names the first path that is missing.
         """
-        layout.subject_name(subject)
-        present = [
-            session
-            for session in range(1, layout.SESSIONS[subject] + 1)
-            if any(
-                (self.root / layout.betas_path(subject, session, extension, beta_version)).exists()
-                for extension in ("hdf5", "nii.gz")
-            )
-        ]
+        present = self.present_sessions(subject, beta_version=beta_version)
         for session in range(1, max(present, default=1) + 1):
             if session not in present:
                 self.session_path(subject, session, beta_version=beta_version)
-        return tuple(present)
+        return present
 
-    def atlas(self, subject: int, name: str) -> Atlas:
-        """One ROI volume with its names: from the tree's colour table, else from the manual.
+    def present_sessions(
+        self, subject: int, *, beta_version: str = "b3", space: str = layout.SPACE
+    ) -> tuple[int, ...]:
+        """Sessions with a file, holes or not; on surfaces either hemisphere counts."""
+        layout.subject_name(subject)
+        found = []
+        for number in range(1, layout.SESSIONS[subject] + 1):
+            session = Session(subject, number=number, beta_version=beta_version)
+            paths = [path for form in FORMS[space] for path in session.paths(space, form)]
+            if any((self.root / path).exists() for path in paths):
+                found.append(number)
+        return tuple(found)
 
-        Raises:
-            FileNotFoundError: no such atlas in this tree; says which ones are there.
-        """
-        path = self.root / layout.roi_path(subject, name)
-        if not path.exists():
-            files = sorted(file.name for file in path.parent.glob("*.nii.gz"))
-            both = [file for file in files if not file.startswith(("lh.", "rh."))]
-            there = [file.removesuffix(".nii.gz") for file in both]
-            close = difflib.get_close_matches(name, there, n=1)
-            guess = f" Did you mean `{close[0]}`?" if close else ""
-            raise FileNotFoundError(
-                f"{path} is missing; this tree has {', '.join(there) or 'no atlas'}.{guess}"
-            )
-        ctab = self.root / layout.ctab_path(subject, name)
-        names = read_label_names(ctab) if ctab.exists() else layout.ROI_LABELS.get(name, {})
-        return read_atlas(path, name, names)
+    def atlas(self, subject: int, name: str, space: str = layout.SPACE) -> Atlas:
+        """As `volume_atlas`."""
+        return volume_atlas(self.root, subject, name, space)
 
-    def atlases(self, subject: int, mask: Bool[np.ndarray, "x y z"]) -> dict[str, Atlas]:
-        """Every atlas of NSD's manual that this tree has, on the grid of the mask.
+    def atlases(
+        self, subject: int, mask: Bool[np.ndarray, "x y z"], space: str = layout.SPACE
+    ) -> dict[str, Atlas]:
+        """As `volume_atlases`."""
+        return volume_atlases(self.root, subject, mask, space)
 
-        Raises:
-            ValueError: another grid.
-        """
-        names = [
-            name
-            for name in layout.ROI_LABELS
-            if (self.root / layout.roi_path(subject, name)).exists()
-        ]
-        atlases = {name: self.atlas(subject, name) for name in names}
-        for name, atlas in atlases.items():
-            if atlas.values.shape != mask.shape:
-                raise ValueError(
-                    f"Atlas `{name}` has grid {atlas.values.shape}, but the mask has {mask.shape}. "
-                    "Does it belong to another subject or space?"
-                )
-        return atlases
+    def mask(
+        self, subject: int, roi: str = "nsdgeneral", space: str = layout.SPACE
+    ) -> Bool[np.ndarray, "x y z"]:
+        """As `volume_mask`."""
+        return volume_mask(self.root, subject, roi, space)
 
-    def mask(self, subject: int, roi: str = "nsdgeneral") -> Bool[np.ndarray, "x y z"]:
-        """An atlas, or some of its labels: `nsdgeneral`, `prf-visualrois:V1v+V1d`.
-
-        Raises:
-            ValueError: no voxel of this subject.
-            LookupError: the atlas has no such label.
-        """
-        name, labels = parse_roi(roi)
-        mask = roi_mask(self.atlas(subject, name), labels)
-        if not mask.any():
-            raise ValueError(
-                f"`{roi}` has no voxel in {layout.subject_name(subject)}. "
-                "Not every subject has every region: choose another one."
-            )
-        return mask
+    def surface_masks(
+        self, subject: int, roi: str = "nsdgeneral", space: str = "fsaverage"
+    ) -> tuple[Bool[np.ndarray, "left"], Bool[np.ndarray, "right"]]:
+        """As `surface_masks` of `regions`."""
+        return surface_masks(self.root, subject, roi, space)
 
     def ncsnr(
-        self, subject: int, mask: Bool[np.ndarray, "x y z"], *, beta_version: str = "b3"
+        self,
+        subject: int,
+        mask: Bool[np.ndarray, "x y z"],
+        *,
+        beta_version: str = "b3",
+        space: str = layout.SPACE,
     ) -> Float32[np.ndarray, "voxels"] | None:
-        """Noise-ceiling signal-to-noise ratio of the masked voxels, where the tree has it."""
-        path = self.root / layout.ncsnr_path(subject, beta_version)
-        if not path.exists():
-            return None
-        values, _ = read_volume(path)
-        if values.shape != mask.shape:
-            raise ValueError(
-                f"{path} has grid {values.shape}, but the mask has {mask.shape}. "
-                "Does it belong to another subject or space?"
-            )
-        return values[mask].astype(np.float32)
+        """As `volume_ncsnr`; that of fsaverage: `surface_ncsnr`. Never of another beta version."""
+        return volume_ncsnr(self.root, subject, mask, beta_version, space)
 
     def stimuli_path(self) -> Path:
         """Where the pictures are."""

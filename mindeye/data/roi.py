@@ -22,7 +22,7 @@ VISUAL_AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """The areas that reports speak of -> (atlas, its labels). Areas may overlap."""
 
-_BROKEN = (EOFError, OSError, ValueError, zlib.error)
+BROKEN = (EOFError, OSError, ValueError, zlib.error)
 
 
 class Atlas(NamedTuple):
@@ -63,7 +63,7 @@ def read_volume(path: Path) -> tuple[Shaped[np.ndarray, "x y z"], Float[np.ndarr
     try:
         image = nibabel.load(path)
         values = np.asanyarray(image.dataobj)
-    except (nibabel.filebasedimages.ImageFileError, *_BROKEN) as error:
+    except (nibabel.filebasedimages.ImageFileError, *BROKEN) as error:
         raise ValueError(f"{path} cannot be read ({error}). Was its download cut off?") from error
     if values.ndim != 3:
         raise ValueError(

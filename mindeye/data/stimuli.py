@@ -51,19 +51,47 @@ def image_blocks(
             yield block
 
 
+def synthetic_pictures(
+    paths: tuple[Path, Path], image_numbers: Int[np.ndarray, "images"]
+) -> UInt8[np.ndarray, "images height width 3"]:
+    """Pictures of nsdsynthetic by their numbers from 0; `paths`: the shared and the colour ones.
+
+    They are whole screens, larger than NSD's squares: rescale them before embedding.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a damaged file, or a number beyond the pictures.
+    """
+    with _pictures(paths[0], None) as shared, _pictures(paths[1], None) as colour:
+        last = len(shared) + len(colour) - 1
+        if len(image_numbers) and not 0 <= image_numbers.min() <= image_numbers.max() <= last:
+            raise ValueError(
+                f"{paths[0].name} and {paths[1].name} hold pictures 0 to {last}, but "
+                f"{image_numbers.min()} to {image_numbers.max()} are asked for. Numbers count "
+                "from 0."
+            )
+        return np.stack(
+            [
+                shared[number] if number < len(shared) else colour[number - len(shared)]
+                for number in image_numbers.tolist()
+            ]
+        )
+
+
 @contextlib.contextmanager
-def _pictures(path: Path) -> Iterator[h5py.Dataset]:
-    """The data set of pictures, if it can be NSD's."""
+def _pictures(path: Path, name: str | None = "imgBrick") -> Iterator[h5py.Dataset]:
+    """The data set of pictures (None: the first, whatever its name), if it can be NSD's."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing. Fetch this file of the NSD tree.")
     try:
         with h5py.File(path, "r") as file:
-            if "imgBrick" not in file:
-                raise KeyError(f"it has {list(file)} and no data set `imgBrick`")
-            pictures = file["imgBrick"]
+            found = next(iter(file), "imgBrick") if name is None else name
+            if found not in file:
+                raise KeyError(f"it has {list(file)} and no data set `{found}`")
+            pictures = file[found]
             if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
                 raise ValueError(
-                    f"{path}: imgBrick is {pictures.dtype} {pictures.shape}, not uint8 (images, "
+                    f"{path}: {found} is {pictures.dtype} {pictures.shape}, not uint8 (images, "
                     "side, side, 3). Was it written again by another program?"
                 )
             yield pictures

@@ -147,6 +147,31 @@ def own_tree(written: WrittenTree, tmp_path: Path) -> WrittenTree:
 
 
 @pytest.fixture(scope="session")
+def stim_info_path(written: WrittenTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NSD's table of images for the written design, 41 columns: read only."""
+    design = scipy.io.loadmat(written.root / "nsddata/experiments/nsd/nsd_expdesign.mat")
+    images = design["subjectim"].astype(np.int64) - 1
+    showings = 1 + np.argsort(design["masterordering"][0], kind="stable").reshape(10000, 3)
+    columns = {"": np.arange(73000), "cocoId": np.arange(73000) + 9}
+    columns |= {"cocoSplit": "val2017", "cropBox": '"(0, 0, 0.1, 0.2)"', "loss": "0.5"}
+    columns |= {"nsdId": np.arange(73000), "flagged": "False", "BOLD5000": "False"}
+    shared = np.isin(np.arange(73000), design["sharedix"].astype(np.int64) - 1)
+    columns |= {"shared1000": np.where(shared, "True", "False")}
+    seen = [np.isin(np.arange(73000), own).astype(int) for own in images]
+    columns |= {f"subject{subject + 1}": seen[subject] for subject in range(8)}
+    for subject in range(8):
+        for repeat in range(3):
+            trials = np.zeros(73000, dtype=int)
+            trials[images[subject]] = showings[:, repeat]
+            columns[f"subject{subject + 1}_rep{repeat}"] = trials
+    cells = [np.broadcast_to(column, 73000).astype(str) for column in columns.values()]
+    path = tmp_path_factory.mktemp("table") / "nsd_stim_info_merged.csv"
+    lines = [",".join(columns), *(",".join(row) for row in zip(*cells, strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
 def prepared_path(written: WrittenTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shared tree, prepared with the defaults: read only."""
     from mindeye.data.prepare import prepare_nsd
@@ -161,13 +186,13 @@ def own_prepared(prepared_path: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared_path, tmp_path / "prepared"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rewrite_betas():
     """(folder, session, raw): replaces both forms of a session."""
     return write_betas
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rewrite_volume():
     """(path, values): replaces a NIfTI."""
     return write_volume

@@ -1,8 +1,15 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import scipy.io
 
-from mindeye.data.design import read_design, require_same_images
+from mindeye.data.design import (
+    read_design,
+    read_shown_images,
+    require_same_images,
+    showings,
+)
 
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 RESPONSES = "nsddata/ppdata/subj01/behav/responses.tsv"
@@ -103,3 +110,34 @@ def test_too_many_rows_and_missing_columns_are_refused(own_tree):
     path.write_text("SUBJECT\t73KID\n1\tNaN\n")
     with pytest.raises(ValueError, match="row without a whole 73KID"):
         require_same_images(path, design)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_empty_lines_and_a_mark_of_windows_are_skipped(own_tree, line_end):
+    path = own_tree.root / RESPONSES
+    lines = path.read_bytes().split(b"\n")
+    lines[5:5] = [b"", b""]
+    path.write_bytes(b"\xef\xbb\xbf" + line_end.join(lines) + line_end * 2)
+    np.testing.assert_array_equal(read_shown_images(path), own_tree.image_ids[:1500])
+
+
+@pytest.mark.parametrize("cell", ["", "  ", "NaN", "17.5"])
+def test_a_row_without_a_whole_id_is_named_by_its_line(own_tree, cell):
+    path = own_tree.root / RESPONSES
+    lines = path.read_text().splitlines()
+    lines[40] = f"\t\t{cell}\t\t"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"row without a whole 73KID in line 41 "):
+        read_shown_images(path)
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"responses.tsv is missing"):
+        read_shown_images(tmp_path / "responses.tsv")
+
+
+def test_showings_count_the_chosen_sessions_only(written):
+    design = read_design(written.root / DESIGN, 1)
+    image_ids, counts = showings(design, [2])
+    expected = Counter(written.image_ids[750:1500].tolist())
+    assert dict(zip(image_ids.tolist(), counts.tolist(), strict=True)) == expected
