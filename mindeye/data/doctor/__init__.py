@@ -1,0 +1,1 @@
+"""Looks through an NSD tree: what is there, what is missing, what is wrong."""
