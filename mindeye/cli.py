@@ -11,6 +11,7 @@ from mindeye import __version__
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.decode_options import decode_options, perform_decode
+from mindeye.verbs.doctor_options import doctor_options
 from mindeye.verbs.progress import Bar, Stages, watch
 from mindeye.verbs.scans_options import given_scan_options, scans_options
 
@@ -62,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.convert_options, _convert),
         (scans_options, _scans),
         (decode_options, perform_decode),
+        (doctor_options, _doctor),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser
@@ -205,13 +207,8 @@ def _report(options: argparse.Namespace) -> None:
     from mindeye.verbs.report import ReportParts, report_run
 
     out = options.out or options.run / "report.html"
-    parts = ReportParts(
-        run=options.run,
-        reconstructions=options.reconstructions,
-        seed=options.seed,
-        subject=options.subject,
-        data=options.data,
-    )
+    names = ("run", "reconstructions", "seed", "subject", "data")
+    parts = ReportParts(**{name: getattr(options, name) for name in names})
     content = report_run(parts, out)
     print(f"report: {out}")
     _print_banner(content.simulated)
@@ -226,14 +223,8 @@ def _convert(options: argparse.Namespace) -> None:
             print(f"checkpoint: {written}")
         return
     stages = Stages()
-    run = convert_checkpoint(
-        family,
-        path,
-        subjects=options.subjects,
-        out=options.out,
-        low_level=options.low_level,
-        progress=stages,
-    )
+    given = {"subjects": options.subjects, "out": options.out, "low_level": options.low_level}
+    run = convert_checkpoint(family, path, **given, progress=stages)
     stages.close()
     print(f"run: {run.path}")
 
@@ -246,6 +237,14 @@ def _scans(options: argparse.Namespace) -> None:
     print(*([verdict.json] if options.json else verdict.lines), sep="\n")
     if verdict.failed:
         sys.exit(2)
+def _doctor(options: argparse.Namespace) -> None:
+    from mindeye.data.doctor.examine import examine_nsd
+    from mindeye.verbs.doctor import as_json, as_table, exit_code
+
+    found = examine_nsd(options.root, options.subject, Stages())
+    print(as_json(found) if options.json else as_table(found))
+    if exit_code(found):
+        sys.exit(exit_code(found))
 
 
 def _print_scores(result, path: Path) -> None:

@@ -24,6 +24,7 @@ FUNCTION_OF = {
     "scans": "mindeye.verbs.scans_check.check_saved_scan",
     # As for `reconstruct`; it is imported when it is called.
     "decode": "mindeye.verbs.reconstruct.settings_for",
+    "doctor": "mindeye.data.doctor.examine.examine_nsd",
 }
 
 
@@ -62,6 +63,7 @@ def arguments_of(tmp_path, config_path):
         "convert": ["convert", "mindeye2", run, "--subjects", "1", "--out", out],
         "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],
+        "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
     }
 
 
