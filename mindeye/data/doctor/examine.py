@@ -7,7 +7,12 @@ from typing import NamedTuple
 from mindeye import nsd_layout as layout
 from mindeye.data.design import Design
 from mindeye.data.doctor.check import Check, absent
-from mindeye.data.doctor.experiment import design_checks, image_table_checks, stimuli_checks
+from mindeye.data.doctor.experiment import (
+    design_checks,
+    image_table_checks,
+    stimuli_checks,
+    synthetic_checks,
+)
 from mindeye.data.doctor.sessions import (
     Reading,
     first_area_check,
@@ -58,6 +63,8 @@ def examine_nsd(
     checks, designs = design_checks(tree)
     checks += image_table_checks(tree, designs)
     checks += stimuli_checks(tree)
+    if any(one.session.experiment == "nsdsynthetic" for found in to_read.values() for one in found):
+        checks += synthetic_checks(tree)
     for one in subjects:
         if one in present:
             checks += _subject_checks(tree, one, designs.get(one), to_read[one], step)

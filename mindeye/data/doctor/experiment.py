@@ -8,6 +8,8 @@ from mindeye import nsd_layout as layout
 from mindeye.data.design import Design, read_design, showings
 from mindeye.data.doctor.check import Check, absent, compared, equal, guarded
 from mindeye.data.nsd import NSDTree
+from mindeye.data.nsd_spaces import synthetic_design_path
+from mindeye.data.other_experiments import NUM_SYNTHETIC_IMAGES
 from mindeye.data.stim_info import read_stim_info
 from mindeye.data.stimuli import picture_shape
 
@@ -115,5 +117,19 @@ def stimuli_checks(tree: NSDTree) -> list[Check]:
     def look() -> list[Check]:
         shape = picture_shape(tree.root / path)
         return [equal(name, shape, shape if tree.simulated() is not None else PICTURE_SHAPE)]
+
+    return guarded(name, look)
+
+
+def synthetic_checks(tree: NSDTree) -> list[Check]:
+    """The design of nsdsynthetic, for a tree that has betas of it."""
+    path, name = synthetic_design_path(), "design of nsdsynthetic"
+    if not (tree.root / path).exists():
+        return [absent(name, [path])]
+
+    def look() -> list[Check]:
+        design = tree.synthetic_design()
+        seen = f"{len(np.unique(design.image_numbers))} images"
+        return [equal(name, seen, f"{NUM_SYNTHETIC_IMAGES} images")]
 
     return guarded(name, look)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.io
 
 from mindeye.data.doctor.examine import examine_nsd
+from mindeye.data.nsd_spaces import synthetic_design_path
 
 VERSION = "betas_fithrf_GLMdenoise_RR"
 
@@ -66,3 +68,17 @@ def test_a_real_tree_must_have_nsd_s_vertices(own_every_space):
     assert {found[f"nsdgeneral in {space}"].state for space in ("fsaverage", "func1mm")} == {
         "wrong"
     }
+
+
+def test_betas_of_nsdsynthetic_ask_for_its_design(examined, own_every_space):
+    path = own_every_space.root / synthetic_design_path()
+    assert examined()["design of nsdsynthetic"].paths == (synthetic_design_path(),)
+    pattern = np.zeros((1, 8, 107), np.uint8)
+    pattern[..., :93] = 1
+    order = np.arange(744)[None] % 284 + 1
+    path.parent.mkdir(parents=True)
+    scipy.io.savemat(path, {"masterordering": order, "stimpattern": pattern})
+    assert examined()["design of nsdsynthetic"].state == "ok"
+    scipy.io.savemat(path, {"masterordering": order % 200 + 1, "stimpattern": pattern})
+    check = examined()["design of nsdsynthetic"]
+    assert (check.state, check.seen) == ("wrong", "200 images")
