@@ -1,6 +1,7 @@
 """What `mindeye doctor` shows: a table for people, JSON for scripts."""
 
 import json
+from pathlib import Path
 
 from mindeye import nsd_layout as layout
 from mindeye.data.doctor.check import MISSING, OK, WRONG, Check, fetch_line
@@ -11,6 +12,7 @@ COLUMNS = ("subject", "state", "check", "seen", "expected")
 MENDING = 2
 """Exit code where a user must mend something."""
 _FILES_SHOWN = 3
+_WIDEST = 60
 
 
 def exit_code(diagnosis: Diagnosis) -> int:
@@ -21,8 +23,10 @@ def exit_code(diagnosis: Diagnosis) -> int:
 def as_table(diagnosis: Diagnosis) -> str:
     """One line a check, then how to fetch what is missing, then the sum."""
     checks = diagnosis.checks
-    lines = [COLUMNS, *(_cells(check) for check in checks)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    lines = [COLUMNS, *(_cells(check, diagnosis.root) for check in checks)]
+    # A long sentence of one line does not push the columns of all the others away.
+    lengths = [[min(len(cell), _WIDEST) for cell in line] for line in lines]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     counts = {state: sum(one.state == state for one in checks) for state in (OK, MISSING, WRONG)}
     needed = sum(check.stops for check in checks if check.state == MISSING)
@@ -52,10 +56,11 @@ def as_json(diagnosis: Diagnosis) -> str:
     return json.dumps(content, indent=1)
 
 
-def _cells(check: Check) -> tuple[str, ...]:
+def _cells(check: Check, root: Path) -> tuple[str, ...]:
+    """Paths in a tree are shown from its root on: the root is the same in every line."""
     subject = "all" if check.subject is None else layout.subject_name(check.subject)
     state = f"{check.state}, needed" if check.state == MISSING and check.stops else check.state
-    return subject, state, check.name, check.seen, check.expected
+    return subject, state, check.name, check.seen.replace(f"{root}/", ""), check.expected
 
 
 def _fetching(diagnosis: Diagnosis) -> list[str]:

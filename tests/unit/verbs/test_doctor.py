@@ -91,6 +91,9 @@ def test_one_wrong_line_gives_exit_code_2(linked, capsys):
     (line,) = [line for line in out.splitlines() if line.split()[1:2] == ["wrong"]]
     assert code == 2
     assert "betas_session01.nii.gz cannot be read" in line
+    assert str(linked) not in line
+    others = [row for row in out.splitlines() if row.split()[1:2] == ["ok"]]
+    assert max(map(len, others)) < len(line)
 
 
 def test_what_everything_needs_gives_exit_code_2(linked, capsys):
