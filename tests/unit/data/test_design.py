@@ -117,8 +117,10 @@ def test_empty_lines_and_a_mark_of_windows_are_skipped(own_tree, line_end):
     path = own_tree.root / RESPONSES
     lines = path.read_bytes().split(b"\n")
     lines[5:5] = [b"", b""]
-    path.write_bytes(b"\xef\xbb\xbf" + line_end.join(lines) + line_end * 2)
+    path.write_bytes(line_end.join(lines) + line_end * 2)
     np.testing.assert_array_equal(read_shown_images(path), own_tree.image_ids[:1500])
+    path.write_bytes(b"\xef\xbb\xbf73KID" + line_end + b"5" + line_end)
+    assert read_shown_images(path).tolist() == [4]
 
 
 @pytest.mark.parametrize("cell", ["", "  ", "NaN", "17.5"])
