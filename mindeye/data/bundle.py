@@ -47,7 +47,7 @@ class VoxelBundle:
     roi: str
     beta_version: str
     zscore: str
-    """Whose trials gave `mean` and `std`: `session-train`, `session-all` or `none`."""
+    """Whose trials gave `mean` and `std`: one of `ZSCORE_SCOPES`."""
     sessions: tuple[int, ...]
     shape: tuple[int, int, int] | None
     affine: Float[np.ndarray, "4 4"] | None

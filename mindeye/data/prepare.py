@@ -6,28 +6,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 import mindeye
 from mindeye.data.batches import MANIFEST, SCHEMA
-from mindeye.data.betas import read_session, require_percent_signal
 from mindeye.data.bundle import VoxelBundle
-from mindeye.data.design import Design
 from mindeye.data.nsd import SOURCES, NSDTree
+from mindeye.data.protocols import DEFAULT_PROTOCOL, transductive_steps
 from mindeye.data.request import Request, require_same_settings, resolve, settings_of
 from mindeye.data.roi import coordinates_of, parse_roi
+from mindeye.data.session_trials import num_train_trials, write_trials
 from mindeye.data.shards import ShardWriter
 from mindeye.data.sources import require_same_sources, sources_of
-from mindeye.data.splits import SPLITS, VALIDATION_SHARE, trials_of_split
+from mindeye.data.splits import VALIDATION_SHARE
 from mindeye.data.stimuli import image_blocks, picture_shape
-from mindeye.data.zscore import Statistics, require_usable, statistics_of, zscored
+from mindeye.data.zscore import Statistics
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, sha256_of, write_json
 
 _TAR_BYTES_PER_TRIAL = 3 * 1024
 
 Progress = Callable[[str, int, int], None]
-"""Called with stage (`trials`, `images`), how many are done, how many there are."""
+"""Called with stage (`statistics`, `trials`, `images`), how many are done, how many there are."""
 
 
 def prepare_nsd(
@@ -40,6 +39,8 @@ def prepare_nsd(
     beta_version: str = "b3",
     source: str = "auto",
     zscore: str = "session-train",
+    protocol: str = DEFAULT_PROTOCOL,
+    validation_share: float = VALIDATION_SHARE,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Path:
@@ -49,38 +50,45 @@ def prepare_nsd(
     no setting: hdf5 and nii.gz give the same bytes. `seed` chooses the validation images.
 
     Args:
-        sessions: which ones; None takes 1 up to the last that is there.
+        sessions: which ones; None takes 1 up to the last that is there, or as the protocol says.
         zscore: whose mean and standard deviation (ddof 1) to use in each session: those of its
-            training trials (`session-train`), of all its trials (`session-all`, sees the test), or
-            `none`: betas stay in percent signal change.
+            training trials (`session-train`), of all its trials (`session-all`, sees the test), of
+            the training trials of all sessions together (`train-global`), or `none`: betas stay
+            in percent signal change. A session that is for the test alone has no training trials:
+            `session-train` takes its trials of training images, and the manifest says so.
+        protocol: a name in `mindeye.data.protocols.PROTOCOLS`.
+        validation_share: of the images that are not the test; 0 gives no validation.
 
     Raises:
         FileNotFoundError: no tree, or a part of it is missing.
-        LookupError: unknown subject, session, label, scope or version.
-        ValueError: damaged or contradicting files, or `out` was prepared with other settings
-            or from another tree.
+        LookupError: unknown subject, session, label, scope, protocol or version.
+        ValueError: damaged or contradicting files, sessions that the protocol does not take, or
+            `out` was prepared with other settings or from another tree.
         OSError: the disk is too small.
     """
     out, tree = Path(out), NSDTree(root)
-    settings = settings_of(tree, subject, roi, sessions, beta_version, zscore, seed)
+    settings = settings_of(tree, subject, roi, sessions, beta_version, zscore, seed, protocol)
     if source not in SOURCES:
         raise LookupError(f"Unknown source `{source}`. Pick one of {', '.join(SOURCES)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        require_same_sources(out, tree, require_same_settings(out, settings))
+        wanted = {**settings, "validation_share": validation_share}
+        require_same_sources(out, tree, require_same_settings(out, wanted))
         return out
-    chosen = resolve(tree, settings, source)
+    chosen = resolve(tree, settings, source, validation_share)
     num_trials = sum(len(chosen.design.trials_of(session)) for session in settings["sessions"])
     _require_room(out, chosen, num_trials)
 
     def report(stage: str, done: int) -> None:
         if progress:
-            progress(stage, done, num_trials if stage == "trials" else len(chosen.image_ids))
+            progress(stage, done, len(chosen.image_ids) if stage == "images" else num_trials)
 
     with atomic_folder(out) as folder:
-        shards, statistics = _write_trials(folder, chosen, report)
+        shards, statistics = write_trials(folder, chosen, report)
         _write_bundle(folder / "bundle", chosen, statistics)
         _write_images(folder, chosen, report)
-        write_json(folder / MANIFEST, _manifest(folder, chosen, shards, statistics))
+        write_json(
+            folder / MANIFEST, _manifest(folder, chosen, shards, statistics, validation_share)
+        )
     return out
 
 
@@ -91,62 +99,13 @@ def _require_room(out: Path, chosen: Request, num_trials: int) -> None:
     require_free_space(out.parent, needed, f"Preparing subject {chosen.settings['subject']}")
 
 
-def _write_trials(
-    folder: Path, chosen: Request, report: Callable[[str, int], None]
-) -> tuple[dict[str, ShardWriter], dict[int, Statistics]]:
-    """Reads and writes session by session: only one is in memory."""
-    shards = {split: ShardWriter(folder, split) for split in SPLITS}
-    statistics, done = {}, 0
-    for session, path in chosen.files.items():
-        trials = chosen.design.trials_of(session)
-        betas = read_session(path, chosen.mask, len(trials))
-        where = f"subj{chosen.settings['subject']:02d} session {session:02d} ({path.name})"
-        require_percent_signal(betas, where)
-        image_ids = chosen.design.image_ids[trials]
-        split_of = {split: trials_of_split(image_ids, chosen.splits, split) for split in SPLITS}
-        whose = np.ones(len(trials), dtype=bool)
-        if chosen.settings["zscore"] != "session-all":
-            whose = split_of["train"]
-        statistics[session] = statistics_of(betas, whose)
-        require_usable(statistics[session], where)
-        if chosen.settings["zscore"] != "none":
-            betas = zscored(betas, statistics[session])
-        for split, members in split_of.items():
-            for row in np.flatnonzero(members):
-                _write_trial(shards[split], betas[row], chosen.design, int(trials[row]))
-        done += len(trials)
-        report("trials", done)
-    for writer in shards.values():
-        writer.close()
-    return shards, statistics
-
-
-def _write_trial(
-    writer: ShardWriter, betas: Float[np.ndarray, "voxels"], design: Design, trial: int
-) -> None:
-    writer.write(
-        betas,
-        image_id=int(design.image_ids[trial]),
-        subject=design.subject,
-        session=int(design.sessions[trial]),
-        run=int(design.runs[trial]),
-        trial=trial,
-        repeat=int(design.repeats[trial]),
-    )
-
-
 def _write_bundle(folder: Path, chosen: Request, statistics: dict[int, Statistics]) -> None:
     tree, settings, mask = chosen.tree, chosen.settings, chosen.mask
     subject, version = settings["subject"], settings["beta_version"]
     atlases = tree.atlases(subject, mask)
     ncsnr = tree.ncsnr(subject, mask, beta_version=version)
     mean = np.stack([one.mean for one in statistics.values()])
-    num_train = [
-        trials_of_split(
-            chosen.design.image_ids[chosen.design.trials_of(session)], chosen.splits, "train"
-        ).sum()
-        for session in statistics
-    ]
+    num_train = [num_train_trials(chosen, session) for session in statistics]
     train_ids = np.ascontiguousarray(chosen.splits["train"], dtype="<i8").tobytes()
     VoxelBundle(
         subject=subject,
@@ -197,6 +156,7 @@ def _manifest(
     chosen: Request,
     shards: dict[str, ShardWriter],
     statistics: dict[int, Statistics],
+    validation_share: float,
 ) -> dict:
     settings = chosen.settings
     return {
@@ -205,8 +165,8 @@ def _manifest(
         **settings,
         "num_voxels": int(chosen.mask.sum()),
         "voxel_hash": VoxelBundle.load(folder / "bundle").voxel_hash,
-        "transductive": ["zscore:session-all"] if settings["zscore"] == "session-all" else [],
-        "validation_share": VALIDATION_SHARE,
+        "transductive": transductive_steps(settings["protocol"], settings["zscore"]),
+        "validation_share": validation_share,
         "unusable_voxels": {
             str(session): int((~one.usable).sum()) for session, one in statistics.items()
         },

@@ -1,5 +1,6 @@
 """What to prepare: settings resolved against the tree, every file found, before any writing."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +12,11 @@ from mindeye import nsd_layout as layout
 from mindeye.data.batches import MANIFEST, PreparedSubject
 from mindeye.data.design import Design
 from mindeye.data.nsd import NSDTree
+from mindeye.data.protocols import Assignment, assign, protocol_of, unlike_nsd
 from mindeye.data.roi import parse_roi
-from mindeye.data.splits import split_images
 from mindeye.data.zscore import ZSCORE_SCOPES
 
-PROTOCOL = "nsd-40-new_test"
-"""Test: all shared images of the prepared sessions, up to three repeats."""
+_LOG = logging.getLogger(__name__)
 
 
 class Request(NamedTuple):
@@ -25,10 +25,15 @@ class Request(NamedTuple):
     tree: NSDTree
     design: Design
     mask: Bool[np.ndarray, "x y z"]
-    splits: dict[str, Int[np.ndarray, "_"]]
+    assignment: Assignment
     settings: dict
     files: dict[int, Path]
     """Session -> its betas."""
+
+    @property
+    def splits(self) -> dict[str, Int[np.ndarray, "_"]]:
+        """Ascending image ids."""
+        return self.assignment.splits
 
     @property
     def image_ids(self) -> Int[np.ndarray, "images"]:
@@ -43,6 +48,7 @@ def settings_of(
     beta_version: str,
     zscore: str,
     seed: int,
+    protocol: str,
 ) -> dict:
     """What decides the contents of a prepared folder, as it stands in the manifest."""
     parse_roi(roi)
@@ -51,19 +57,20 @@ def settings_of(
             f"Unknown z-score scope `{zscore}`. Pick one of {', '.join(ZSCORE_SCOPES)}."
         )
     if sessions is None:
-        numbers = tree.sessions(subject, beta_version=beta_version)
+        asked, there = None, tree.sessions(subject, beta_version=beta_version)
     else:
-        numbers = tuple(sorted(int(session) for session in sessions))
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"Sessions {list(numbers)}: name each one once, and at least one.")
-    for session in numbers:
+        asked = there = tuple(sorted(int(session) for session in sessions))
+    if not there or len(set(there)) < len(there):
+        raise ValueError(f"Sessions {list(there)}: name each one once, and at least one.")
+    for session in there:
         tree.require_session(subject, session)
+    numbers = protocol_of(protocol).sessions(subject, asked, there)
     return {
         "subject": subject,
         "space": layout.SPACE,
         "beta_version": beta_version,
         "roi": roi,
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "zscore": zscore,
         "sessions": list(numbers),
         "seed": seed,
@@ -87,7 +94,7 @@ def require_same_settings(out: Path, settings: dict) -> dict:
     return manifest
 
 
-def resolve(tree: NSDTree, settings: dict, source: str) -> Request:
+def resolve(tree: NSDTree, settings: dict, source: str, validation_share: float) -> Request:
     """Finds every file before anything is written."""
     subject, sessions = settings["subject"], settings["sessions"]
     version = settings["beta_version"]
@@ -96,6 +103,14 @@ def resolve(tree: NSDTree, settings: dict, source: str) -> Request:
         for session in sessions
     }
     design = tree.design(subject)
-    shown = np.isin(design.sessions, sessions)
-    splits = split_images(design.image_ids[shown], design.is_shared[shown], seed=settings["seed"])
-    return Request(tree, design, tree.mask(subject, settings["roi"]), splits, settings, files)
+    name = settings["protocol"]
+    assignment = assign(
+        name, design, sessions, seed=settings["seed"], validation_share=validation_share
+    )
+    differs = unlike_nsd(name, subject, assignment)
+    if differs and settings["simulated"] is None:
+        _LOG.warning(
+            f"{tree.root}: by its design, {name} of subject {subject} has {differs} as NSD itself. "
+            f"Is it made up? Then put a {layout.SIMULATED_FILE} there, and this is not said."
+        )
+    return Request(tree, design, tree.mask(subject, settings["roi"]), assignment, settings, files)

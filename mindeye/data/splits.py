@@ -24,24 +24,28 @@ def held_out(
 
 def split_images(
     image_ids: Int[np.ndarray, "trials"],
-    is_shared: Bool[np.ndarray, "trials"],
+    is_test: Bool[np.ndarray, "trials"],
     *,
     seed: int,
     validation_share: float = VALIDATION_SHARE,
 ) -> dict[str, Int[np.ndarray, "_"]]:
-    """Ascending image ids of each split: shared images are the test, some own ones the validation.
+    """Ascending image ids of each split; the validation is some of the images that are no test.
+
+    Args:
+        validation_share: 0 gives no validation.
 
     Raises:
-        ValueError: a split without any image.
+        ValueError: a split without any image, or an image that is for the test in some trials.
     """
-    is_validation = ~is_shared & held_out(image_ids, share=validation_share, seed=seed)
+    is_validation = ~is_test & held_out(image_ids, share=validation_share, seed=seed)
     members = {
-        "train": ~is_shared & ~is_validation,
+        "train": ~is_test & ~is_validation,
         "validation": is_validation,
-        "test": is_shared,
+        "test": is_test,
     }
     splits = {name: np.unique(image_ids[chosen]) for name, chosen in members.items()}
-    empty = [name for name, ids in splits.items() if not len(ids)]
+    wanted = [name for name in splits if validation_share or name != "validation"]
+    empty = [name for name in wanted if not len(splits[name])]
     if empty:
         raise ValueError(
             f"{len(np.unique(image_ids))} images leave nothing for {' and '.join(empty)}. "

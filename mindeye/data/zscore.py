@@ -1,11 +1,12 @@
 """Z-scores per voxel and session, with the statistics kept."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-ZSCORE_SCOPES = ("session-train", "session-all", "none")
+ZSCORE_SCOPES = ("session-train", "session-all", "train-global", "none")
 """Which trials give a session's mean and standard deviation."""
 MAX_INVALID_SHARE = 0.01
 
@@ -45,6 +46,25 @@ def statistics_of(
         np.where(np.isfinite(mean), mean, 0).astype(np.float32),
         np.where(unusable, 0, std).astype(np.float32),
     )
+
+
+def pooled(parts: Sequence[Statistics], counts: Sequence[int]) -> Statistics:
+    """Mean and standard deviation over the trials of several sessions, from those of each.
+
+    A voxel's sessions in which it was unusable are left out. Source: Chan, Golub and LeVeque
+    (1979), updating formulae for the pairwise merging of variances.
+
+    Args:
+        counts: trials of each session; two or more.
+    """
+    mean, std = (np.stack([getattr(one, name) for one in parts]) for name in ("mean", "std"))
+    mean, std = mean.astype(np.float64), std.astype(np.float64)
+    weight = np.where(std > 0, np.asarray(counts, dtype=np.float64)[:, None], 0)
+    total = np.maximum(weight.sum(0), 1)
+    centre = (weight * mean).sum(0) / total
+    inside, between = (weight - 1).clip(0) * std**2, weight * (mean - centre) ** 2
+    variance = (inside + between).sum(0) / np.maximum(total - 1, 1)
+    return Statistics(centre.astype(np.float32), np.sqrt(variance).astype(np.float32))
 
 
 def zscored(

@@ -53,12 +53,13 @@ def write_betas(folder: Path, session: int, raw: np.ndarray) -> None:
         file.create_dataset("betas", data=stored, chunks=(raw.shape[3], 1, 1, 1))
 
 
-def _design(generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """The first 1500 trials show 500 images three times, a tenth of them shared."""
+def _design(generator: np.random.Generator, sessions: int) -> dict[str, np.ndarray]:
+    """The first sessions show 250 images each three times, a tenth of them shared."""
     ids = generator.permutation(73000)[: 1000 + 8 * 9000] + 1
     shared = np.sort(ids[:1000])
     own = ids[1000:].reshape(8, 9000)
-    first = np.r_[generator.permutation(1000)[:50], 1000 + generator.permutation(9000)[:450]]
+    shown = generator.permutation(1000)[: 25 * sessions]
+    first = np.r_[shown, 1000 + generator.permutation(9000)[: 225 * sessions]]
     rest = np.setdiff1d(np.arange(10000), first)
     order = [generator.permutation(np.repeat(half, 3)) for half in (first, rest)]
     pattern = np.zeros((40, 12, 75))
@@ -97,21 +98,21 @@ def picture_of(image_id: int) -> np.ndarray:
     return np.broadcast_to(colours, (SIDE, SIDE, 3))
 
 
-def write_tree(root: Path) -> WrittenTree:
+def write_tree(root: Path, sessions: int = SESSIONS) -> WrittenTree:
     generator = np.random.default_rng(7)
-    design = _design(generator)
+    design = _design(generator, sessions)
     order = design["masterordering"][0].astype(np.int64)
     ids = design["subjectim"].astype(np.int64)[0, order - 1]
     atlases = _atlases(generator)
-    gain = generator.uniform(200, 900, (SESSIONS, *GRID, 1))
-    offset = generator.normal(600, 200, (SESSIONS, *GRID, 1))
-    noise = generator.normal(size=(SESSIONS, *GRID, TRIALS))
+    gain = generator.uniform(200, 900, (sessions, *GRID, 1))
+    offset = generator.normal(600, 200, (sessions, *GRID, 1))
+    noise = generator.normal(size=(sessions, *GRID, TRIALS))
     raw = np.rint(offset + gain * noise).astype(np.int16)
     raw[:, 0] = 0
     for name, values in atlases.items():
         write_volume(root / FUNCTIONAL / "roi" / f"{name}.nii.gz", values)
         write_volume(root / FUNCTIONAL / "roi" / f"lh.{name}.nii.gz", values)
-    for session in range(SESSIONS):
+    for session in range(sessions):
         (root / BETAS).mkdir(parents=True, exist_ok=True)
         write_betas(root / BETAS, session + 1, raw[session])
     ncsnr = generator.uniform(0, 1, GRID).astype(np.float32)
@@ -123,12 +124,12 @@ def write_tree(root: Path) -> WrittenTree:
     behaviour.mkdir(parents=True)
     rows = [
         f"1\t{1 + trial // TRIALS}\t{ids[trial]}\t{order[trial]}\tNaN"
-        for trial in range(SESSIONS * TRIALS)
+        for trial in range(sessions * TRIALS)
     ]
     table = "\n".join(["SUBJECT\tSESSION\t73KID\t10KID\tRT", *rows]) + "\n"
     (behaviour / "responses.tsv").write_text(table)
     stimuli = root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
-    _write_stimuli(stimuli, ids[: SESSIONS * TRIALS] - 1)
+    _write_stimuli(stimuli, ids[: sessions * TRIALS] - 1)
     return WrittenTree(root, raw, ids - 1, order <= 1000, atlases, root / BETAS, root / FUNCTIONAL)
 
 
@@ -136,6 +137,12 @@ def write_tree(root: Path) -> WrittenTree:
 def written(tmp_path_factory: pytest.TempPathFactory) -> WrittenTree:
     """Shared by all tests: read only."""
     return write_tree(tmp_path_factory.mktemp("nsd"))
+
+
+@pytest.fixture(scope="session")
+def long_tree(tmp_path_factory: pytest.TempPathFactory) -> WrittenTree:
+    """Five sessions that show 1250 images three times, spread over all: read only."""
+    return write_tree(tmp_path_factory.mktemp("long"), sessions=5)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mindeye.data.zscore import require_usable, statistics_of, zscored
+from mindeye.data.zscore import pooled, require_usable, statistics_of, zscored
 
 
 def some_betas(num_trials=60, num_voxels=8):
@@ -52,3 +52,25 @@ def test_up_to_one_percent_of_unusable_voxels_is_counted_and_more_refused():
 def test_one_trial_gives_no_statistics():
     with pytest.raises(ValueError, match="1 training trials give no standard deviation"):
         statistics_of(some_betas(), np.arange(60) < 1)
+
+
+def test_pooled_statistics_are_those_of_all_trials_together():
+    betas, parts = some_betas(90).astype(np.float64), (slice(0, 20), slice(20, 50), slice(50, 90))
+    betas[20:50] += 5
+    each = [statistics_of(betas[one], np.ones(len(betas[one]), dtype=bool)) for one in parts]
+    together = pooled(each, [20, 30, 40])
+    np.testing.assert_allclose(together.mean, betas.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(together.std, betas.std(0, ddof=1), rtol=1e-6)
+
+
+def test_sessions_without_a_usable_voxel_are_left_out_of_its_pooled_statistics():
+    betas = some_betas()
+    betas[:30, 2] = 0
+    betas[:, 5] = 0
+    every = np.ones(30, dtype=bool)
+    together = pooled(
+        [statistics_of(betas[:30], every), statistics_of(betas[30:], every)], [30, 30]
+    )
+    np.testing.assert_allclose(together.mean[2], betas[30:, 2].mean(), rtol=1e-6)
+    np.testing.assert_allclose(together.std[2], betas[30:, 2].std(ddof=1), rtol=1e-6)
+    assert np.flatnonzero(~together.usable).tolist() == [5]
