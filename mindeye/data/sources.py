@@ -44,9 +44,23 @@ def require_same_sources(out: Path, tree: NSDTree, manifest: Mapping) -> None:
         ValueError: names the files that differ.
     """
     known, found = manifest.get("sources", {}), sources_of(tree, manifest)
+    require_known_files(out, f"tree than {tree.root}", known, found)
+
+
+def require_known_files(
+    out: Path, place: str, known: Mapping[str, str], found: Mapping[str, str]
+) -> None:
+    """Refuses files with other contents than those that `out` was prepared from.
+
+    Args:
+        place: such as `tree than ROOT`.
+
+    Raises:
+        ValueError: names the files that differ.
+    """
     differing = [path for path in found if known.get(path, found[path]) != found[path]]
     if differing:
         raise ValueError(
-            f"{out} was prepared from another tree than {tree.root} "
+            f"{out} was prepared from another {place} "
             f"({', '.join(differing[:3])} differ). Choose another folder, or delete this one."
         )

@@ -1,0 +1,1 @@
+"""The scans that peers published, read as they are."""
