@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 
 from mindeye.data.bundle import VoxelBundle
-from mindeye.data.shards import TrialTable, read_shards
+from mindeye.data.shards import TrialTable, read_image_ids, read_shards
 from mindeye.files import read_json, sha256_of
 from mindeye.nsd_layout import REPEATS_PER_IMAGE
 from mindeye.types import RepeatBatch, SubjectBatch
@@ -96,14 +96,20 @@ class PreparedSubject:
             LookupError: no such split.
             ValueError: a damaged shard.
         """
-        splits = self.manifest["splits"]
-        if split not in splits:
-            raise LookupError(f"There is no split `{split}`. Pick one of {', '.join(splits)}.")
         return read_shards(
-            [self.path / name for name in splits[split]["shards"]],
-            num_trials=splits[split]["num_trials"],
+            self._shards_of(split),
+            num_trials=self.manifest["splits"][split]["num_trials"],
             num_voxels=self.num_voxels,
         )
+
+    def image_ids_of(self, split: str) -> Int[np.ndarray, "images"]:
+        """Ascending image ids of one split, without reading its betas.
+
+        Raises:
+            LookupError: no such split.
+            ValueError: a damaged shard.
+        """
+        return read_image_ids(self._shards_of(split))
 
     def trials(self, split: str) -> SubjectBatch:
         """All trials of one split as one batch, float16, in the order shown."""
@@ -143,6 +149,12 @@ class PreparedSubject:
                     f"{self.path / name} has SHA-256 {actual[:12]}, the manifest says "
                     f"{expected[:12]}. It changed since it was written: prepare the subject again."
                 )
+
+    def _shards_of(self, split: str) -> list[Path]:
+        splits = self.manifest["splits"]
+        if split not in splits:
+            raise LookupError(f"There is no split `{split}`. Pick one of {', '.join(splits)}.")
+        return [self.path / name for name in splits[split]["shards"]]
 
     def _require_manifest(self) -> None:
         path, manifest = self.path / MANIFEST, self.manifest

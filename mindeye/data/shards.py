@@ -95,6 +95,29 @@ def read_shards(paths: Sequence[Path], *, num_trials: int, num_voxels: int) -> T
     return TrialTable(betas, *columns)
 
 
+def read_image_ids(paths: Sequence[Path]) -> Int[np.ndarray, "images"]:
+    """Ascending ids of the images of some shards; seeks past the betas.
+
+    Raises:
+        FileNotFoundError: a shard is missing.
+        ValueError: a shard is damaged.
+    """
+    found: set[int] = set()
+    for path in paths:
+        try:
+            with tarfile.open(path, "r:") as tar:
+                found.update(
+                    json.load(tar.extractfile(member))["image_id"]
+                    for member in tar
+                    if member.name.endswith(".json")
+                )
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{path} is missing. Prepare the subject again.") from error
+        except (tarfile.TarError, OSError, KeyError, ValueError) as error:
+            raise _damaged(path, error) from error
+    return np.array(sorted(found), dtype=np.int64)
+
+
 def _samples(path: Path) -> Iterator[tuple[str, np.ndarray, dict]]:
     """Key, betas and entry of every trial of one shard."""
     if not path.exists():
@@ -107,9 +130,13 @@ def _samples(path: Path) -> Iterator[tuple[str, np.ndarray, dict]]:
                 betas = np.lib.format.read_array(content, allow_pickle=False)
                 yield sample["__key__"], betas, json.loads(sample["json"])
     except (tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}). Was it cut off? Prepare the subject again."
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} cannot be read ({error}). Was it cut off? Prepare the subject again."
+    )
 
 
 def _npy_bytes(array: np.ndarray) -> bytes:

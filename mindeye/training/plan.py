@@ -10,6 +10,7 @@ from mindeye.data.batches import PreparedSubject
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.leaks import require_no_leak
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
 from mindeye.training.starting import checked_start
@@ -89,7 +90,8 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
 
     Raises:
         FileNotFoundError: no prepared folder there.
-        ValueError: none, one subject twice, or fewer images than a batch takes.
+        ValueError: none, one subject twice, fewer images than a batch takes, or a test image that
+            is or was a training image (`require_no_leak`).
     """
     if not config.data:
         raise ValueError(
@@ -106,6 +108,7 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
             )
         path_of[one.subject] = one.path
     length_of(config.schedule, {one.subject: _num_images(one) for one in prepared})
+    require_no_leak(prepared, config.start_from)
     return prepared
 
 

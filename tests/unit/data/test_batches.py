@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mindeye.data.batches import PreparedSubject, epoch_order
+from mindeye.data.splits import SPLITS
 
 
 def test_an_epoch_depends_on_its_arguments_alone():
@@ -111,3 +112,23 @@ def test_a_bundle_of_another_subject_is_refused(own_prepared):
     path.write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="the manifest 000000000000"):
         _ = PreparedSubject(own_prepared).bundle
+
+
+def test_image_ids_of_a_split_are_told_without_its_betas(prepared_path):
+    prepared = PreparedSubject(prepared_path)
+    for split in SPLITS:
+        expected = np.unique(prepared.table(split).image_ids)
+        np.testing.assert_array_equal(prepared.image_ids_of(split), expected)
+    with pytest.raises(LookupError, match="no split `val`"):
+        prepared.image_ids_of("val")
+
+
+def test_a_damaged_shard_tells_no_image_ids(own_prepared):
+    prepared = PreparedSubject(own_prepared)
+    path = own_prepared / "test-000000.tar"
+    path.write_bytes(path.read_bytes()[:-30000])
+    with pytest.raises(ValueError, match=r"test-000000.tar cannot be read"):
+        prepared.image_ids_of("test")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"test-000000.tar is missing"):
+        prepared.image_ids_of("test")
