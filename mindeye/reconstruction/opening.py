@@ -38,6 +38,7 @@ class OpenRun:
             "networks": self.provenance["networks"],
             "subject": self.prepared.subject,
             "protocol": self.prepared.manifest["protocol"],
+            "transductive": self.prepared.manifest["transductive"],
             "roi": self.prepared.manifest["roi"],
             "voxel_hash": self.prepared.manifest["voxel_hash"],
             "simulated": self.prepared.manifest["simulated"],
