@@ -111,19 +111,15 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from mindeye.data.prepare import prepare_nsd
+    from mindeye.verbs.prepare import SETTINGS, prepare_data
 
     stages = Stages()
-    prepare_nsd(
+    prepare_data(
+        options.dataset,
         options.root,
+        options.out,
         subject=options.subject,
-        out=options.out,
-        roi=options.roi,
-        sessions=options.sessions,
-        beta_version=options.betas,
-        source=options.source,
-        zscore=options.zscore,
-        seed=options.seed,
+        given={name: getattr(options, name) for name in SETTINGS},
         progress=stages,
     )
     stages.close()

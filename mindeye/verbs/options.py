@@ -9,6 +9,7 @@ from mindeye.quirks import PUBLISHED
 from mindeye.reconstruction.settings import ReconstructionConfig
 
 PRESETS = "nsd-like, hard, tiny or no-signal"
+PROTOCOLS = "nsd-40-new_test, nsd-37-avg, nsd-special515 or nsd-session-heldout"
 
 
 def demo_options(verbs) -> argparse.ArgumentParser:
@@ -55,17 +56,23 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
     about = "turn a data set into z-scored shards with a manifest and a voxel bundle"
     example = "mindeye prepare nsd ROOT --subject 1 --out prepared"
     verb = _add_verb(verbs, "prepare", about, example)
-    verb.add_argument("dataset", choices=["nsd"], help="the layout of the data set")
-    verb.add_argument("root", type=Path, help="its folder, that which holds nsddata")
+    layouts = ["nsd", "mindeye1", "mindeye2"]
+    verb.add_argument("dataset", choices=layouts, help="NSD's layout, or what a peer published")
+    verb.add_argument("root", type=Path, help="its folder; of NSD, that which holds nsddata")
     verb.add_argument("--out", type=Path, required=True, help="the prepared folder to write")
     verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
-    verb.add_argument("--roi", default="nsdgeneral", help="e.g. prf-visualrois:V1v+V1d")
-    verb.add_argument("--sessions", type=int, nargs="+", help="default: all that are there")
-    verb.add_argument("--betas", default="b3", help="b1, b2 or b3 (default: b3)")
-    verb.add_argument("--source", default="auto", help="auto, hdf5 or nii.gz (default: auto)")
-    zscores = "session-train, session-all or none (default: session-train)"
-    verb.add_argument("--zscore", default="session-train", help=zscores)
-    _add_seed(verb, "chooses the validation images")
+    # Without values of their own: what is given is refused where a data set leaves no choice.
+    for name, about in (
+        ("--roi", "e.g. prf-visualrois:V1v+V1d (default: nsdgeneral)"),
+        ("--source", "auto, hdf5 or nii.gz (default: auto)"),
+        ("--zscore", "session-train, session-all, train-global or none (default: session-train)"),
+        ("--protocol", f"{PROTOCOLS} (default: nsd-40-new_test)"),
+        ("--peer", "prepare NSD exactly as this published system did: takagi"),
+    ):
+        verb.add_argument(name, help=about)
+    verb.add_argument("--betas", dest="beta_version", help="b1, b2 or b3 (default: b3)")
+    verb.add_argument("--sessions", type=int, nargs="+", help="default: as the protocol says")
+    verb.add_argument("--seed", type=_seed, help="chooses the validation images (default: 0)")
     return verb
 
 

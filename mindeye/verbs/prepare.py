@@ -1,0 +1,57 @@
+"""`mindeye prepare`: an NSD tree, or what a peer published, -> a prepared folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mindeye.data import prepare as nsd
+from mindeye.data.peer_presets import with_preset
+from mindeye.data.peers.mindeye1 import prepare_mindeye1
+from mindeye.data.peers.mindeye2 import prepare_mindeye2
+
+SETTINGS = ("roi", "sessions", "beta_version", "source", "zscore", "protocol", "peer", "seed")
+"""What can be chosen of NSD."""
+TAKEN: dict[str, tuple[str, ...]] = {
+    "nsd": SETTINGS,
+    "mindeye1": (),
+    "mindeye2": ("sessions", "protocol", "seed"),
+}
+"""Data set -> settings that can be chosen; what a peer published has the others built in."""
+
+
+def prepare_data(
+    dataset: str,
+    root: Path,
+    out: Path,
+    *,
+    subject: int,
+    given: Mapping[str, Any],
+    progress: nsd.Progress | None = None,
+) -> Path:
+    """Prepares one subject of a data set with the settings that were given.
+
+    Args:
+        given: some of `SETTINGS`; those left out, or None, are as the data set's function has
+            them.
+
+    Raises:
+        LookupError: an unknown name.
+        ValueError: a setting that this data set does not take; otherwise as the function of the
+            data set.
+    """
+    settings = {name: value for name, value in given.items() if value is not None}
+    refused = [name for name in settings if name not in TAKEN[dataset]]
+    if refused:
+        raise ValueError(
+            f"The files of {dataset} leave no choice of {', '.join(refused)}. "
+            "Leave that out, or prepare NSD itself."
+        )
+    peer = settings.pop("peer", None)
+    if peer is not None:
+        settings = with_preset(peer, settings)
+    prepare_of = {
+        "nsd": nsd.prepare_nsd,
+        "mindeye1": prepare_mindeye1,
+        "mindeye2": prepare_mindeye2,
+    }
+    return prepare_of[dataset](root, subject=subject, out=out, progress=progress, **settings)

@@ -1,0 +1,67 @@
+"""What `mindeye prepare` hands on; the functions behind it have tests of their own."""
+
+import pytest
+
+from mindeye.cli import main
+from mindeye.verbs import prepare
+from mindeye.verbs.options import PROTOCOLS
+
+BEHIND = {
+    "nsd": (prepare.nsd, "prepare_nsd"),
+    "mindeye1": (prepare, "prepare_mindeye1"),
+    "mindeye2": (prepare, "prepare_mindeye2"),
+}
+
+
+@pytest.fixture
+def handed(monkeypatch, tmp_path):
+    """Arguments of the command -> what the function behind it gets."""
+
+    def run(dataset: str, *arguments: str) -> dict:
+        calls = []
+        monkeypatch.setattr(*BEHIND[dataset], lambda root, **given: calls.append(given) or root)
+        main(["prepare", dataset, str(tmp_path), "--out", str(tmp_path / "out"), *arguments])
+        (given,) = calls
+        assert given.pop("out") == tmp_path / "out"
+        assert callable(given.pop("progress"))
+        return given
+
+    return run
+
+
+@pytest.mark.parametrize("dataset", BEHIND)
+def test_what_is_not_given_is_left_to_the_function(handed, dataset):
+    assert handed(dataset, "--subject", "2") == {"subject": 2}
+
+
+def test_what_is_given_is_handed_on(handed):
+    options = ["--protocol", "nsd-37-avg", "--zscore", "train-global", "--betas", "b2"]
+    found = handed("nsd", *options, "--sessions", "1", "2", "--seed", "3")
+    assert found == {
+        "subject": 1,
+        "protocol": "nsd-37-avg",
+        "zscore": "train-global",
+        "beta_version": "b2",
+        "sessions": [1, 2],
+        "seed": 3,
+    }
+
+
+def test_a_peer_sets_what_it_is(handed):
+    found = handed("nsd", "--peer", "takagi", "--roi", "streams:ventral")
+    assert found["zscore"] == "train-global"
+    assert found["roi"] == "streams:ventral"
+
+
+def test_what_a_published_file_has_built_in_cannot_be_chosen(handed, capsys):
+    for dataset, option in (("mindeye1", "--seed"), ("mindeye2", "--zscore")):
+        with pytest.raises(SystemExit) as ended:
+            handed(dataset, option, "1")
+        assert ended.value.code == 2
+        assert f"The files of {dataset} leave no choice of {option[2:]}" in capsys.readouterr().err
+
+
+def test_the_help_names_every_protocol():
+    from mindeye.data.protocols import PROTOCOLS as KNOWN
+
+    assert PROTOCOLS.replace(" or ", ", ").split(", ") == list(KNOWN)
