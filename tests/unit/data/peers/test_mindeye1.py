@@ -1,3 +1,5 @@
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -136,7 +138,9 @@ def test_a_tar_that_is_missing_or_cut_is_named(own_mindeye1, prepare):
     folder = own_mindeye1.folder / "webdataset_avg_split"
     path = folder / "train/train_subj07_1.tar"
     content = path.read_bytes()
-    for size in (len(content) - 10240, 600):
+    with tarfile.open(path) as tar:
+        between_samples = tar.getmembers()[6].offset
+    for size in (len(content) - 10240, 600, between_samples):
         path.write_bytes(content[:size])
         with pytest.raises(ValueError, match=r"train_subj07_1.tar cannot be read"):
             prepare(own_mindeye1)
