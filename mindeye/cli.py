@@ -233,6 +233,8 @@ def _scans(options: argparse.Namespace) -> None:
     print(*([verdict.json] if options.json else verdict.lines), sep="\n")
     if verdict.failed:
         sys.exit(2)
+
+
 def _doctor(options: argparse.Namespace) -> None:
     from mindeye.data.doctor.examine import examine_nsd
     from mindeye.verbs.doctor import as_json, as_table, exit_code
