@@ -11,9 +11,10 @@ from mindeye import __version__
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.decode_options import decode_options, perform_decode
-from mindeye.verbs.doctor_options import doctor_options
+from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.progress import Bar, Stages, watch
-from mindeye.verbs.scans_options import given_scan_options, scans_options
+from mindeye.verbs.scans_options import perform_scans, scans_options
+from mindeye.verbs.shared_options import given_quirks, given_settings
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
 USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
@@ -61,9 +62,9 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.evaluate_options, _evaluate),
         (verb_options.report_options, _report),
         (verb_options.convert_options, _convert),
-        (scans_options, _scans),
+        (scans_options, perform_scans),
         (decode_options, perform_decode),
-        (doctor_options, _doctor),
+        (doctor_options, perform_doctor),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser
@@ -150,13 +151,13 @@ def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
     from mindeye.verbs.saved_results import read_manifest
 
-    config = settings_for(options.run, options.compat, verb_options.given_settings(options))
+    config = settings_for(options.run, options.compat, given_settings(options))
     chosen = {
         "subject": options.subject,
         "data": options.data,
         "split": options.split,
         "num_images": options.images,
-        **verb_options.given_quirks(options),
+        **given_quirks(options),
     }
     if options.dry_run:
         plan = plan_reconstruction(options.run, config, **chosen)
@@ -178,7 +179,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         data=options.data,
         pool_sizes=options.pools,
         seed=options.seed,
-        **verb_options.given_quirks(options),
+        **given_quirks(options),
         device=options.device,
     )
     _print_scores(result, options.run / "retrieval.json")
@@ -192,7 +193,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         run_path=options.run,
         data=options.data,
         seed=options.seed,
-        **verb_options.given_quirks(options),
+        **given_quirks(options),
         device=options.device,
         progress=watch("draw true tokens"),
     )
@@ -223,26 +224,6 @@ def _convert(options: argparse.Namespace) -> None:
     run = convert_checkpoint(family, path, **given, progress=stages)
     stages.close()
     print(f"run: {run.path}")
-
-
-def _scans(options: argparse.Namespace) -> None:
-    from mindeye.verbs.scans_check import check_saved_scan
-
-    model = {"run": options.run, "bundle": options.bundle, "subject": options.subject}
-    verdict = check_saved_scan(options.scan, **model, **given_scan_options(options))
-    print(*([verdict.json] if options.json else verdict.lines), sep="\n")
-    if verdict.failed:
-        sys.exit(2)
-
-
-def _doctor(options: argparse.Namespace) -> None:
-    from mindeye.data.doctor.examine import examine_nsd
-    from mindeye.verbs.doctor import as_json, as_table, exit_code
-
-    found = examine_nsd(options.root, options.subject, Stages())
-    print(as_json(found) if options.json else as_table(found))
-    if exit_code(found):
-        sys.exit(exit_code(found))
 
 
 def _print_scores(result, path: Path) -> None:

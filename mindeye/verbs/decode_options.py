@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from mindeye.report.banner import SIMULATED
-from mindeye.verbs.options import (
-    _add_device,
-    _add_quirks,
-    _add_seed,
-    _add_settings,
-    _add_subject,
-    _add_verb,
+from mindeye.verbs.progress import watch
+from mindeye.verbs.scans_options import add_scan_options
+from mindeye.verbs.shared_options import (
+    add_device,
+    add_quirks,
+    add_seed,
+    add_settings,
+    add_subject,
+    add_verb,
     given_quirks,
     given_settings,
 )
-from mindeye.verbs.progress import watch
 
 WARM_UP = 20
 
@@ -25,19 +26,12 @@ def decode_options(verbs) -> argparse.ArgumentParser:
     """`mindeye decode`."""
     about = "a saved scan to pictures, embeddings and a page that compares it with noise"
     example = "mindeye decode betas.npy --run runs/one --out decoded"
-    verb = _add_verb(verbs, "decode", about, example)
+    verb = add_verb(verbs, "decode", about, example)
     forms = "files of one scan: NIfTI, npy, npz, hdf5, csv, GLMsingle, CIFTI, GIFTI or MGH"
     verb.add_argument("scan", type=Path, nargs="*", help=forms)
     verb.add_argument("--run", type=Path, required=True, help="of `mindeye train` or `convert`")
     verb.add_argument("--out", type=Path, required=True, help="folder of the results")
-    verb.add_argument("--mask", type=Path, help="the mask that the scan was made with")
-    verb.add_argument("--trials", type=Path, help="a table that says which image was shown when")
-    units = "what betas are in; default: as they look"
-    verb.add_argument("--units", choices=["psc", "nsd-int16", "z"], help=units)
-    axes = "of arrays: `trials x voxels` or `voxels x trials`"
-    verb.add_argument("--orientation", help=axes)
-    pickles = "run the code that a pickled .npy may hold; only for files of your own"
-    verb.add_argument("--trust-pickle", action="store_true", help=pickles)
+    add_scan_options(verb)
     statistics = "what z-scores the scan (default: train; with --watch: running)"
     verb.add_argument("--statistics", choices=["train", "own", "running"], help=statistics)
     forced = "decode although these checks fail"
@@ -50,11 +44,11 @@ def decode_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--watch", type=Path, metavar="DIR", help=arriving)
     early = "trials before running statistics are used; until then, the training's"
     verb.add_argument("--warm-up", type=int, help=f"{early} (default: {WARM_UP})")
-    _add_settings(verb)
-    _add_quirks(verb, "shifted_range=on")
-    _add_seed(verb, "of the noise, and of the choice of images")
-    _add_subject(verb)
-    _add_device(verb)
+    add_settings(verb)
+    add_quirks(verb, "shifted_range=on")
+    add_seed(verb, "of the noise, and of the choice of images")
+    add_subject(verb)
+    add_device(verb)
     return verb
 
 

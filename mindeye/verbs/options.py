@@ -1,12 +1,19 @@
-"""Options of every verb, with help and an example; imports nothing that is slow."""
+"""Options of the verbs, with help and an example; imports nothing that is slow."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from mindeye.quirks import PUBLISHED
-from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.verbs.shared_options import (
+    add_data,
+    add_device,
+    add_quirks,
+    add_run,
+    add_seed,
+    add_settings,
+    add_subject,
+    add_verb,
+    seed_number,
+)
 
 PRESETS = "nsd-like, hard, tiny or no-signal"
 PROTOCOLS = "nsd-40-new_test, nsd-37-avg, nsd-special515 or nsd-session-heldout"
@@ -15,13 +22,13 @@ PROTOCOLS = "nsd-40-new_test, nsd-37-avg, nsd-special515 or nsd-session-heldout"
 def demo_options(verbs) -> argparse.ArgumentParser:
     """`mindeye demo`."""
     about = "the whole road on a simulated subject (or a real recording): scans to report"
-    verb = _add_verb(verbs, "demo", about, "mindeye demo --out mindeye-demo --seed 0")
+    verb = add_verb(verbs, "demo", about, "mindeye demo --out mindeye-demo --seed 0")
     verb.add_argument("--out", type=Path, help="folder of all results (default: mindeye-demo)")
     # No defaults here: what is given together with --recording is refused, not ignored.
     verb.add_argument("--preset", help=f"{PRESETS} (default: nsd-like)")
     verb.add_argument("--images", type=int, help="test images to reconstruct (default: 100)")
     verb.add_argument("--recording", help="a real human recording instead: miyawaki2008-figures")
-    _add_seed(verb, "of simulation, training and drawing")
+    add_seed(verb, "of simulation, training and drawing")
     return verb
 
 
@@ -42,12 +49,12 @@ def require_no_simulation(options: argparse.Namespace) -> None:
 def simulate_options(verbs) -> argparse.ArgumentParser:
     """`mindeye simulate`."""
     about = "write a simulated subject in NSD's on-disk layout"
-    verb = _add_verb(verbs, "simulate", about, "mindeye simulate --out nsd-sim --preset tiny")
+    verb = add_verb(verbs, "simulate", about, "mindeye simulate --out nsd-sim --preset tiny")
     verb.add_argument("--out", type=Path, required=True, help="the tree to write")
     verb.add_argument("--preset", default="nsd-like", help=f"{PRESETS} (default: nsd-like)")
     verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
     verb.add_argument("--sessions", type=int, help="acquired sessions, instead of the preset's")
-    _add_seed(verb, "of pictures, brain and noise")
+    add_seed(verb, "of pictures, brain and noise")
     return verb
 
 
@@ -55,7 +62,7 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
     """`mindeye prepare`."""
     about = "turn a data set into z-scored shards with a manifest and a voxel bundle"
     example = "mindeye prepare nsd ROOT --subject 1 --out prepared"
-    verb = _add_verb(verbs, "prepare", about, example)
+    verb = add_verb(verbs, "prepare", about, example)
     layouts = ["nsd", "mindeye1", "mindeye2"]
     verb.add_argument("dataset", choices=layouts, help="NSD's layout, or what a peer published")
     verb.add_argument("root", type=Path, help="its folder; of NSD, that which holds nsddata")
@@ -72,7 +79,7 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
         verb.add_argument(name, help=about)
     verb.add_argument("--betas", dest="beta_version", help="b1, b2 or b3 (default: b3)")
     verb.add_argument("--sessions", type=int, nargs="+", help="default: as the protocol says")
-    verb.add_argument("--seed", type=_seed, help="chooses the validation images (default: 0)")
+    verb.add_argument("--seed", type=seed_number, help="chooses the validation images (default: 0)")
     return verb
 
 
@@ -80,7 +87,7 @@ def train_options(verbs) -> argparse.ArgumentParser:
     """`mindeye train`."""
     about = "train a decoder; run again after a kill, it goes on to the same result"
     example = "mindeye train train/configs/simulated.yaml --out runs/one --schedule.num-epochs 20"
-    verb = _add_verb(verbs, "train", about, example)
+    verb = add_verb(verbs, "train", about, example)
     verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
     verb.add_argument("--out", type=Path, required=True, help="the run folder")
     verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
@@ -93,58 +100,46 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     """`mindeye reconstruct`."""
     about = "draw what was seen during a run's test scans"
     example = "mindeye reconstruct runs/one --out runs/one/reconstructions --images 100"
-    verb = _add_verb(verbs, "reconstruct", about, example)
-    _add_run(verb)
+    verb = add_verb(verbs, "reconstruct", about, example)
+    add_run(verb)
     verb.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     verb.add_argument("--dry-run", action="store_true", help="print counts and bytes, write none")
     purpose = "which images; choose settings on validation (default: test)"
     verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
     verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
-    _add_settings(verb)
-    _add_quirks(verb, "shifted_range=on")
-    _add_seed(verb, "of the noise, and of the choice of images")
-    _add_subject(verb)
-    _add_data(verb)
-    _add_device(verb)
+    add_settings(verb)
+    add_quirks(verb, "shifted_range=on")
+    add_seed(verb, "of the noise, and of the choice of images")
+    add_subject(verb)
+    add_data(verb)
+    add_device(verb)
     return verb
-
-
-def given_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Fields of `ReconstructionConfig` that stand on the command line."""
-    names = [field.name for field in fields(ReconstructionConfig) if field.name != "quirks"]
-    found = {name: getattr(options, name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def given_quirks(options: argparse.Namespace) -> dict[str, Any]:
-    """What the functions of the verbs take of --compat and --quirks."""
-    return {"compat": options.compat, "quirk_settings": options.quirks}
 
 
 def retrieve_options(verbs) -> argparse.ArgumentParser:
     """`mindeye retrieve`."""
     about = "image retrieval and brain retrieval among a run's test images"
-    verb = _add_verb(verbs, "retrieve", about, "mindeye retrieve runs/one --pools 100")
-    _add_run(verb)
+    verb = add_verb(verbs, "retrieve", about, "mindeye retrieve runs/one --pools 100")
+    add_run(verb)
     verb.add_argument("--pools", type=int, nargs="+", help="pool sizes; default: 2 to all")
-    _add_quirks(verb, "exchanged_labels=on")
-    _add_seed(verb, "of the bootstrap, and of drawn pools")
-    _add_subject(verb)
-    _add_data(verb)
-    _add_device(verb)
+    add_quirks(verb, "exchanged_labels=on")
+    add_seed(verb, "of the bootstrap, and of drawn pools")
+    add_subject(verb)
+    add_data(verb)
+    add_device(verb)
     return verb
 
 
 def evaluate_options(verbs) -> argparse.ArgumentParser:
     """`mindeye evaluate`."""
     about = "score a folder of reconstructions, with floors and ceiling"
-    verb = _add_verb(verbs, "evaluate", about, "mindeye evaluate runs/one/reconstructions")
+    verb = add_verb(verbs, "evaluate", about, "mindeye evaluate runs/one/reconstructions")
     verb.add_argument("folder", type=Path, help="what `mindeye reconstruct` wrote")
     verb.add_argument("--run", type=Path, help="the run that drew it, where it has moved")
-    _add_quirks(verb, "resized_through_256=on")
-    _add_seed(verb, "of bootstrap and shuffling")
-    _add_data(verb)
-    _add_device(verb)
+    add_quirks(verb, "resized_through_256=on")
+    add_seed(verb, "of bootstrap and shuffling")
+    add_data(verb)
+    add_device(verb)
     return verb
 
 
@@ -152,7 +147,7 @@ def convert_options(verbs) -> argparse.ArgumentParser:
     """`mindeye convert`."""
     about = "a published MindEye1 or MindEye2 checkpoint to a run, or with --to back"
     example = "mindeye convert mindeye2 last.pth --subjects 1 --out runs/published"
-    verb = _add_verb(verbs, "convert", about, example)
+    verb = add_verb(verbs, "convert", about, example)
     what = "`mindeye1` or `mindeye2` and the checkpoint; with --to: a run"
     verb.add_argument("what", nargs="+", metavar="FAMILY FILE | RUN", help=what)
     verb.add_argument("--low-level", type=Path, help="MindEye1's second checkpoint")
@@ -179,75 +174,11 @@ def conversion_of(options: argparse.Namespace) -> tuple[str, Path]:
 def report_options(verbs) -> argparse.ArgumentParser:
     """`mindeye report`."""
     about = "one self-contained page of a run: pictures, curves, tables, provenance"
-    verb = _add_verb(verbs, "report", about, "mindeye report runs/one")
-    _add_run(verb)
+    verb = add_verb(verbs, "report", about, "mindeye report runs/one")
+    add_run(verb)
     verb.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
     verb.add_argument("--reconstructions", type=Path, help="default: RUN/reconstructions")
-    _add_seed(verb, "chooses the images that are shown")
-    _add_subject(verb)
-    _add_data(verb)
+    add_seed(verb, "chooses the images that are shown")
+    add_subject(verb)
+    add_data(verb)
     return verb
-
-
-def _add_verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(
-        name,
-        help=about,
-        description=about,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.add_argument("--debug", action="store_true", help="show tracebacks")
-    return verb
-
-
-def _add_run(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
-
-
-def _add_settings(verb: argparse.ArgumentParser) -> None:
-    # Without values of their own: what is not given is as published where --compat says so.
-    ours = ReconstructionConfig()
-    for name, about in (
-        ("candidates", "of each image"),
-        ("steps", "of the generator"),
-        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
-        ("prior-steps", "of the prior"),
-        ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
-        ("guidance", "how far the generator leans on the image tokens"),
-        ("strength", "of img2img; 1: from noise"),
-    ):
-        default = getattr(ours, name.replace("-", "_"))
-        text = f"{about} (default: {default})"
-        verb.add_argument(f"--{name}", type=type(default), help=text)
-
-
-def _add_quirks(verb: argparse.ArgumentParser, example: str) -> None:
-    system = "as this published system does it; default: as the run was trained"
-    verb.add_argument("--compat", choices=tuple(PUBLISHED), help=system)
-    switch = f"single switches on top, for example {example}"
-    verb.add_argument("--quirks", nargs="+", default=(), metavar="NAME=on|off", help=switch)
-
-
-def _add_seed(verb: argparse.ArgumentParser, what: str) -> None:
-    verb.add_argument("--seed", type=_seed, default=0, help=f"{what} (default: 0)")
-
-
-def _add_subject(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--subject", type=int, help="default: the run's first")
-
-
-def _add_data(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
-
-
-def _add_device(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default: cpu)")
-
-
-def _seed(text: str) -> int:
-    """A number that every generator of random numbers takes."""
-    seed = int(text)
-    if seed < 0:
-        raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
-    return seed

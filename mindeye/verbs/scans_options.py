@@ -1,20 +1,18 @@
-"""Options of `mindeye scans`; imports nothing that is slow."""
+"""`mindeye scans`: its options, and what it says; imports nothing that is slow."""
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from mindeye.verbs.shared_options import add_verb
 
 
 def scans_options(verbs) -> argparse.ArgumentParser:
     """`mindeye scans`."""
     about = "check whether a saved scan is what a model can decode"
-    verb = verbs.add_parser(
-        "scans",
-        help=about,
-        description=about,
-        epilog="example:\n  mindeye scans check betas.nii.gz --mask mask.nii.gz --run runs/one",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    example = "mindeye scans check betas.nii.gz --mask mask.nii.gz --run runs/one"
+    verb = add_verb(verbs, "scans", about, example)
     verb.add_argument("what", choices=["check"], help="make the twelve checks, decode nothing")
     verb.add_argument(
         "scan", type=Path, nargs="+", help="NIfTI, array, GLMsingle, CIFTI, GIFTI, MGH"
@@ -43,3 +41,14 @@ def given_scan_options(options: argparse.Namespace) -> dict:
     """What `read_scan` takes of these options."""
     names = ("mask", "trials", "units", "orientation", "trust_pickle")
     return {name: getattr(options, name) for name in names}
+
+
+def perform_scans(options: argparse.Namespace) -> Iterator[str]:
+    """Makes the checks and says each; ends the program with 2 where one failed."""
+    from mindeye.verbs.scans_check import check_saved_scan
+
+    model = {"run": options.run, "bundle": options.bundle, "subject": options.subject}
+    verdict = check_saved_scan(options.scan, **model, **given_scan_options(options))
+    yield from [verdict.json] if options.json else verdict.lines
+    if verdict.failed:
+        sys.exit(2)

@@ -10,9 +10,9 @@ from mindeye.reconstruction.settings import ReconstructionConfig, published_sett
 from mindeye.run import RunFolder
 from mindeye.verbs import reconstruct as verb
 from mindeye.verbs.evaluate import evaluate_folder
-from mindeye.verbs.options import given_settings
 from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
 from mindeye.verbs.saved_results import read_manifest
+from mindeye.verbs.shared_options import given_settings
 
 CONFIG = ReconstructionConfig(candidates=3)
 

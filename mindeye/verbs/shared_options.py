@@ -1,0 +1,85 @@
+"""Options that several verbs have; imports nothing that is slow."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from mindeye.quirks import PUBLISHED
+from mindeye.reconstruction.settings import ReconstructionConfig
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Fields of `ReconstructionConfig` that stand on the command line."""
+    names = [field.name for field in fields(ReconstructionConfig) if field.name != "quirks"]
+    found = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def given_quirks(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of the verbs take of --compat and --quirks."""
+    return {"compat": options.compat, "quirk_settings": options.quirks}
+
+
+def add_verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    return verb
+
+
+def add_run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
+
+
+def add_settings(verb: argparse.ArgumentParser) -> None:
+    # Without values of their own: what is not given is as published where --compat says so.
+    ours = ReconstructionConfig()
+    for name, about in (
+        ("candidates", "of each image"),
+        ("steps", "of the generator"),
+        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
+        ("prior-steps", "of the prior"),
+        ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
+        ("guidance", "how far the generator leans on the image tokens"),
+        ("strength", "of img2img; 1: from noise"),
+    ):
+        default = getattr(ours, name.replace("-", "_"))
+        text = f"{about} (default: {default})"
+        verb.add_argument(f"--{name}", type=type(default), help=text)
+
+
+def add_quirks(verb: argparse.ArgumentParser, example: str) -> None:
+    system = "as this published system does it; default: as the run was trained"
+    verb.add_argument("--compat", choices=tuple(PUBLISHED), help=system)
+    switch = f"single switches on top, for example {example}"
+    verb.add_argument("--quirks", nargs="+", default=(), metavar="NAME=on|off", help=switch)
+
+
+def add_seed(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument("--seed", type=seed_number, default=0, help=f"{what} (default: 0)")
+
+
+def add_subject(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--subject", type=int, help="default: the run's first")
+
+
+def add_data(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
+
+
+def add_device(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default: cpu)")
+
+
+def seed_number(text: str) -> int:
+    """A number that every generator of random numbers takes."""
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
+    return seed
