@@ -220,7 +220,8 @@ def _convert(options: argparse.Namespace) -> None:
             print(f"checkpoint: {written}")
         return
     stages = Stages()
-    given = {"subjects": options.subjects, "out": options.out, "low_level": options.low_level}
+    names = ("subjects", "out", "low_level", "keep_idle")
+    given = {name: getattr(options, name) for name in names}
     run = convert_checkpoint(family, path, **given, progress=stages)
     stages.close()
     print(f"run: {run.path}")

@@ -57,6 +57,7 @@ def convert_checkpoint(
     subjects: Sequence[int],
     out: Path,
     low_level: Path | None = None,
+    keep_idle: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Writes the run folder of a published checkpoint, whole or not at all.
@@ -64,6 +65,7 @@ def convert_checkpoint(
     Args:
         subjects: whose ridge layers the checkpoint has, in its order.
         low_level: MindEye1's second checkpoint, which gives the blurry reconstruction.
+        keep_idle: whether to keep MindEye2's mixer weights that no output depends on.
 
     Raises:
         FileNotFoundError: no checkpoint there.
@@ -72,9 +74,9 @@ def convert_checkpoint(
             another subject, or `out` is taken.
     """
     report = progress or (lambda stage, done, total: None)
-    _require_usable(family, subjects, low_level, out)
+    _require_usable(family, subjects, low_level, keep_idle, out)
     opened = [open_checkpoint(path) for path in (file, low_level) if path]
-    decoder = _decoder(family, opened, subjects)
+    decoder = _decoder(family, opened, subjects, keep_idle)
     require_free_space(out, sum(one.weights.num_bytes for one in opened), "The converted run")
     provenance = _provenance(family, opened, decoder, report)
     config = ConversionConfig(
@@ -159,7 +161,7 @@ def _about_voxels(subject: int, num_voxels: int) -> str:
 
 
 def _require_usable(
-    family: str, subjects: Sequence[int], low_level: Path | None, out: Path
+    family: str, subjects: Sequence[int], low_level: Path | None, keep_idle: bool, out: Path
 ) -> None:
     _require_family(family)
     for subject in subjects:
@@ -173,6 +175,11 @@ def _require_usable(
         raise ValueError(
             "A MindEye2 checkpoint holds its low-level head itself. Leave --low-level out."
         )
+    if keep_idle and family != "mindeye2":
+        raise ValueError(
+            "A MindEye1 checkpoint has no idle weights: all its blocks are at work. "
+            "Leave --keep-idle out."
+        )
     if holds_something(out):
         raise ValueError(f"{out} is not empty. Choose another folder for the converted run.")
 
@@ -182,11 +189,13 @@ def _require_family(family: str) -> None:
         raise LookupError(f"Unknown family `{family}`. There are {' and '.join(FAMILIES)}.")
 
 
-def _decoder(family: str, opened: list[Checkpoint], subjects: Sequence[int]) -> Decoder:
+def _decoder(
+    family: str, opened: list[Checkpoint], subjects: Sequence[int], keep_idle: bool
+) -> Decoder:
     weights = [one.weights for one in opened]
     if family == "mindeye1":
         return decoder_from_mindeye1(*weights, subject=subjects[0])
-    return decoder_from_mindeye2(*weights, subjects=tuple(subjects))
+    return decoder_from_mindeye2(*weights, subjects=tuple(subjects), keep_idle_mixer=keep_idle)
 
 
 def _provenance(family: str, opened: list[Checkpoint], decoder: Decoder, report: Progress) -> dict:

@@ -151,6 +151,8 @@ def convert_options(verbs) -> argparse.ArgumentParser:
     what = "`mindeye1` or `mindeye2` and the checkpoint; with --to: a run"
     verb.add_argument("what", nargs="+", metavar="FAMILY FILE | RUN", help=what)
     verb.add_argument("--low-level", type=Path, help="MindEye1's second checkpoint")
+    idle = "keep MindEye2's weights that no output depends on (134 million at full size)"
+    verb.add_argument("--keep-idle", action="store_true", help=idle)
     verb.add_argument("--subjects", type=int, nargs="+", help="in the order of the ridge layers")
     verb.add_argument("--out", type=Path, help="the run folder; with --to: the file")
     verb.add_argument("--to", choices=["mindeye1", "mindeye2"], help="write RUN in this form")

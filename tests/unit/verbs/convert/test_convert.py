@@ -7,6 +7,7 @@ import torch
 from mindeye.cli import main
 from mindeye.config import from_mapping
 from mindeye.data.bundle import VoxelBundle
+from mindeye.models.checkpoint.file import open_checkpoint
 from mindeye.models.decoder import Decoder
 from mindeye.models.published import to_mindeye2
 from mindeye.models.saved import load_decoder
@@ -42,10 +43,27 @@ def test_a_mindeye2_checkpoint_becomes_a_run_that_decodes_the_same(
         assert_same_outputs(decoder, mindeye2_decoder, subject)
 
 
+def test_weights_that_no_output_depends_on_are_kept_on_request(
+    tmp_path, mindeye2_path, mindeye2_decoder
+):
+    command = ["convert", "mindeye2", str(mindeye2_path), "--subjects", "1", "2", "--out"]
+    main([*command, str(tmp_path / "kept"), "--keep-idle"])
+    main([*command, str(tmp_path / "folded")])
+    kept, folded = (load_decoder(tmp_path / name) for name in ("kept", "folded"))
+    assert_same_outputs(kept, mindeye2_decoder, 1)
+    more = kept.state_dict().keys() - folded.state_dict().keys()
+    assert more
+    assert all(name.startswith("backbone.idle.") for name in more)
+    published, again = open_checkpoint(mindeye2_path).weights, to_mindeye2(kept)
+    assert all(torch.equal(again[name], value) for name, value in published.items())
+
+
 def test_both_mindeye1_checkpoints_become_one_run(tmp_path, mindeye1_paths, mindeye1_decoder):
     high, low = mindeye1_paths
     convert_checkpoint("mindeye1", high, subjects=[5], out=tmp_path / "run", low_level=low)
     assert_same_outputs(load_decoder(tmp_path / "run"), mindeye1_decoder, 5)
+    with pytest.raises(ValueError, match="no idle weights: all its blocks are at work"):
+        convert_checkpoint("mindeye1", high, subjects=[5], out=tmp_path / "high", keep_idle=True)
     convert_checkpoint("mindeye1", high, subjects=[5], out=tmp_path / "high")
     assert load_decoder(tmp_path / "high").low_level is None
 
