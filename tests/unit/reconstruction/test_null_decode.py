@@ -78,3 +78,6 @@ def test_only_a_scan_beyond_all_its_shuffles_is_clear():
     assert (clear.p_value, clear.is_clear) == (0.01, True)
     assert (within.p_value, within.is_clear) == (0.02, False)
     assert clear.distance == pytest.approx((0.515 - 0.45) / np.std(null, ddof=1))
+    assert "so few trials can hardly tell: decode more" in within.sentence
+    many = NullComparison(spread_of_trials=np.full(10, 0.499), null=null)
+    assert many.sentence.endswith("do not believe these.")
