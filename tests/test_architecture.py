@@ -11,7 +11,18 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mindeye"
 # From the ground up. Parts of one layer do not import each other, except in the base layer.
 LAYERS = (
-    {"__init__", "types", "disk", "files", "pictures", "config", "run", "nsd_layout", "quirks"},
+    {
+        "__init__",
+        "types",
+        "disk",
+        "files",
+        "pictures",
+        "config",
+        "run",
+        "nsd_layout",
+        "quirks",
+        "pickle_machine",
+    },
     {"models", "targets", "data", "simulate", "losses", "retrieval", "metrics"},
     {"training", "reconstruction"},
     {"interpret", "report"},

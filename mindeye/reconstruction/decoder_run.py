@@ -12,7 +12,7 @@ from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
 from mindeye.reconstruction.generators.scenes import ScenesGenerator, load_scenes_generator
-from mindeye.reconstruction.opening import clip_of
+from mindeye.reconstruction.opening import clip_of, require_same_networks
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget
@@ -98,7 +98,7 @@ def open_decoder(
     if provenance["networks"] is not None:
         clip = clip_of(folder, device)
         vae = load_vae(provenance["paths"]["vae"], device)
-        _require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
+        require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
         generator = load_scenes_generator(vae, device=device)
         if tuple(generator.network.mean.shape) != decoder.architecture.token_shape:
             generator = None
@@ -142,15 +142,3 @@ def _known_subject(path: Path, decoder: Decoder, subject: int | None) -> int:
             "Choose one of these with --subject, or fine-tune it on that subject first."
         )
     return subject
-
-
-def _require_same_networks(
-    path: Path, provenance: Mapping[str, Any], found: Mapping[str, str]
-) -> None:
-    """A teacher of maps was needed for training alone."""
-    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
-    if found != trained:
-        raise ValueError(
-            f"{path} was trained on targets of {trained}, but here are {dict(found)}. "
-            "Restore those networks, or train again."
-        )

@@ -67,14 +67,7 @@ def open_run(
     _require_same_data(place, prepared.manifest, provenance["data"][index])
     clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
-    # A teacher of maps was needed for training alone.
-    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
-    found = {"clip": clip.identity, "vae": vae.identity}
-    if found != trained:
-        raise ValueError(
-            f"{path} was trained on targets of {trained}, but here are {found}. "
-            "Restore those networks, or train again."
-        )
+    require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
     targets = target_table(
         prepared.path / "targets",
         prepared.images,
@@ -89,6 +82,22 @@ def open_run(
         targets=targets,
         provenance=provenance,
     )
+
+
+def require_same_networks(
+    path: Path, provenance: Mapping[str, Any], found: Mapping[str, str]
+) -> None:
+    """Refuses other frozen networks than those of the training, but for the teacher of maps.
+
+    Raises:
+        ValueError: names both.
+    """
+    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
+    if found != trained:
+        raise ValueError(
+            f"{path} was trained on targets of {trained}, but here are {dict(found)}. "
+            "Restore those networks, or train again."
+        )
 
 
 def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> int:

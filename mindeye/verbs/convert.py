@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mindeye import nsd_layout
 from mindeye.config import to_mapping
 from mindeye.data.bundle import VoxelBundle
+from mindeye.data.unknown_voxels import bundle_of_unknown_voxels
 from mindeye.disk import require_free_space, unwritten
 from mindeye.files import atomic_folder, atomic_path, holds_something, sha256_of
 from mindeye.models.architecture import write_architecture
@@ -91,7 +91,7 @@ def convert_checkpoint(
         run.begin(config, provenance)
         write_architecture(temporary / ARCHITECTURE_FILE, decoder.architecture)
         for subject, num_voxels in decoder.architecture.num_voxels_of.items():
-            bundle_of_unknown_voxels(subject, num_voxels).save(
+            converted_bundle(subject, num_voxels).save(
                 temporary / "bundle" / nsd_layout.subject_name(subject)
             )
         run.finish(decoder.state_dict())
@@ -130,26 +130,16 @@ def export_run(run: Path, family: str, out: Path | None = None) -> tuple[Path, .
     return tuple(content_of)
 
 
-def bundle_of_unknown_voxels(subject: int, num_voxels: int) -> VoxelBundle:
-    """A bundle that says how many voxels there are, and plainly that no more is known."""
+def converted_bundle(subject: int, num_voxels: int) -> VoxelBundle:
+    """What a checkpoint tells of its voxels."""
     is_nsdgeneral = num_voxels == nsd_layout.NSDGENERAL_VOXELS[subject]
-    unknown = np.full(num_voxels, np.nan, dtype=np.float32)
-    return VoxelBundle(
+    return bundle_of_unknown_voxels(
+        num_voxels,
         subject=subject,
         space=nsd_layout.SPACE,
         roi="nsdgeneral" if is_nsdgeneral else "unknown",
         beta_version="unknown",
         zscore="unknown",
-        sessions=(),
-        shape=None,
-        affine=None,
-        coordinates=None,
-        mean=np.zeros((0, num_voxels), dtype=np.float32),
-        std=np.zeros((0, num_voxels), dtype=np.float32),
-        mean_map=unknown,
-        ncsnr=unknown,
-        label_of_voxel={},
-        label_names={},
         provenance={"mask": _about_voxels(subject, num_voxels)},
     )
 

@@ -11,6 +11,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.published.key_names import mindeye1_low_level_names as low_level_names
 from mindeye.models.published.key_names import mindeye1_names, mindeye2_names, published_name
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
+from mindeye.training.augmentation import MINDEYE1, MINDEYE1_LOW_LEVEL, MINDEYE2_BLUR
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import length_of
 from mindeye.training.optimizer import decay_groups
@@ -179,3 +180,21 @@ def test_decay_groups_are_those_of_the_published_names(name):
         decayed = "bias" not in theirs or theirs.startswith("ridge.")
         expected[0.01 if decayed else 0.0] += parameter.numel() * parameter.requires_grad
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "other_view"),
+    [
+        ("mindeye1_subj01", MINDEYE1, None),
+        ("mindeye1_1x768", MINDEYE1, None),
+        ("mindeye1_low_level", None, MINDEYE1_LOW_LEVEL),
+        ("mindeye2_multisubject", None, MINDEYE2_BLUR),
+        ("mindeye2_finetune_40_sessions", None, MINDEYE2_BLUR),
+        ("mindeye2_finetune_1_sessions", None, MINDEYE2_BLUR),
+    ],
+)
+def test_pictures_are_changed_as_published(name, pictures, other_view):
+    config = config_of(name)
+    assert config.augmentation == pictures
+    assert other_view is None or config.map_augmentation == other_view
+    assert (other_view is not None) == (config.teacher is not None)

@@ -16,6 +16,7 @@ from mindeye.data.request import require_same_settings
 from mindeye.data.shards import ShardWriter
 from mindeye.data.sources import require_known_files
 from mindeye.data.splits import SPLITS, require_disjoint
+from mindeye.data.unknown_voxels import bundle_of_unknown_voxels
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, fingerprint_of, read_json, write_json
 
@@ -133,25 +134,9 @@ def require_voxels(num_voxels: int, subject: int, where: str) -> None:
 
 def unknown_voxels(settings: Mapping) -> VoxelBundle:
     """Says how many voxels there are, and plainly that coordinates and statistics are unknown."""
-    num_voxels = layout.NSDGENERAL_VOXELS[settings["subject"]]
-    unknown = np.full(num_voxels, np.nan, dtype=np.float32)
-    nothing = np.zeros((0, num_voxels), dtype=np.float32)
-    return VoxelBundle(
-        subject=settings["subject"],
-        space=settings["space"],
-        roi=settings["roi"],
-        beta_version=settings["beta_version"],
-        zscore=settings["zscore"],
-        sessions=(),
-        shape=None,
-        affine=None,
-        coordinates=None,
-        mean=nothing,
-        std=nothing,
-        mean_map=unknown,
-        ncsnr=unknown,
-        label_of_voxel={},
-        label_names={},
+    return bundle_of_unknown_voxels(
+        layout.NSDGENERAL_VOXELS[settings["subject"]],
+        **{name: settings[name] for name in ("subject", "space", "roi", "beta_version", "zscore")},
         provenance={
             "mask": f"{settings['dataset']} was published without coordinates, means and standard "
             "deviations. There are as many voxels as in NSD's nsdgeneral, so they are probably "

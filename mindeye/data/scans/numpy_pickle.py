@@ -6,12 +6,13 @@ interpreted here, and any other refuses the file.
 """
 
 import pickletools
-from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from mindeye.pickle_machine import PickleMachine
 
 _RECONSTRUCT = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
 _SCALAR = ("numpy.core.multiarray scalar", "numpy._core.multiarray scalar")
@@ -73,7 +74,7 @@ def read_numpy_pickle(path: Path, *, trust: bool) -> Any:
 
 
 def _interpreted(stream: BufferedReader) -> Any:
-    machine = _Machine()
+    machine = _ArrayMachine()
     for opcode, argument, _ in pickletools.genops(stream):
         machine.step(opcode.name, argument)
     return _plain(machine.stack.pop())
@@ -90,35 +91,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class _Machine:
-    """The stack of a pickle."""
+class _ArrayMachine(PickleMachine):
+    """A pickle of NumPy arrays in plain containers."""
 
-    def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def step(self, name: str, argument: Any) -> None:
-        """Interprets one instruction."""
-        if name in _VALUES:
-            self.stack.append(argument)
-        elif name in _STEPS:
-            _STEPS[name](self, argument)
-        elif name not in ("PROTO", "FRAME", "STOP"):
-            raise ValueError(f"its pickle uses the instruction {name}, which no array needs")
-
-    def since_mark(self) -> list[Any]:
-        start = self.marks.pop()
-        taken = self.stack[start:]
-        del self.stack[start:]
-        return taken
-
-    def last(self, count: int) -> list[Any]:
-        if count > len(self.stack):
-            raise IndexError("its pickle takes more than it has")
-        taken = self.stack[len(self.stack) - count :]
-        del self.stack[len(self.stack) - count :]
-        return taken
+    def refuse_instruction(self, name: str) -> None:
+        raise ValueError(f"its pickle uses the instruction {name}, which no array needs")
 
     def name(self, module: str, attribute: str) -> None:
         name = f"{module} {attribute}"
@@ -142,46 +119,3 @@ class _Machine:
         if not isinstance(self.stack[-1], _Array):
             raise ValueError("its pickle fills something that is no array")
         self.stack[-1].fill(state)
-
-    def remember(self, place: int) -> None:
-        self.memo[place] = self.stack[-1]
-
-
-def _extend(machine: _Machine, items: list[Any]) -> None:
-    machine.stack[-1].extend(items)
-
-
-def _fill(machine: _Machine, items: list[Any]) -> None:
-    machine.stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-
-_VALUES = (
-    *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
-    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-)
-_STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
-    "NONE": lambda machine, _: machine.stack.append(None),
-    "NEWTRUE": lambda machine, _: machine.stack.append(True),
-    "NEWFALSE": lambda machine, _: machine.stack.append(False),
-    "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
-    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
-    "EMPTY_TUPLE": lambda machine, _: machine.stack.append(()),
-    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.since_mark())),
-    "TUPLE1": lambda machine, _: machine.stack.append(tuple(machine.last(1))),
-    "TUPLE2": lambda machine, _: machine.stack.append(tuple(machine.last(2))),
-    "TUPLE3": lambda machine, _: machine.stack.append(tuple(machine.last(3))),
-    "SETITEM": lambda machine, _: _fill(machine, machine.last(2)),
-    "SETITEMS": lambda machine, _: _fill(machine, machine.since_mark()),
-    "APPEND": lambda machine, _: _extend(machine, machine.last(1)),
-    "APPENDS": lambda machine, _: _extend(machine, machine.since_mark()),
-    "MEMOIZE": lambda machine, _: machine.remember(len(machine.memo)),
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda machine, place: machine.remember(place)),
-    **dict.fromkeys(
-        ("BINGET", "LONG_BINGET"), lambda machine, place: machine.stack.append(machine.memo[place])
-    ),
-    "GLOBAL": lambda machine, name: machine.name(*name.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, _: machine.name(*machine.last(2)),
-    "REDUCE": lambda machine, _: machine.call(*machine.last(2)),
-    "BUILD": lambda machine, _: machine.build(machine.last(1)[0]),
-}

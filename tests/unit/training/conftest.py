@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from torchvision.transforms.v2 import functional
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.data.bundle import VoxelBundle
@@ -47,3 +48,26 @@ def second_prepared(tiny_prepared, tmp_path_factory):
     manifest["voxel_hash"] = bundle.voxel_hash
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+@pytest.fixture
+def record(monkeypatch):
+    """Names of torchvision's functions -> their calls: (name, arguments behind the image)."""
+
+    def recorded(*names: str) -> list[tuple]:
+        calls = []
+
+        def watch(name: str) -> None:
+            original = getattr(functional, name)
+
+            def spy(image, *arguments, **options):
+                calls.append((name, *arguments))
+                return original(image, *arguments, **options)
+
+            monkeypatch.setattr(functional, name, spy)
+
+        for name in names:
+            watch(name)
+        return calls
+
+    return recorded

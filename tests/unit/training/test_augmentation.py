@@ -3,7 +3,6 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from torchvision.transforms.v2 import functional
 
 from mindeye.training.augmentation import (
     CHANCES,
@@ -26,24 +25,6 @@ def seeded(seed: int = 0) -> torch.Generator:
 def pictures(count: int = 12, height: int = 16, width: int = 16) -> torch.Tensor:
     """Half of the values are at the ends of the range."""
     return (torch.rand(count, 3, height, width, generator=seeded(7)) * 2 - 0.5).clamp(0, 1)
-
-
-def record(monkeypatch, *names: str) -> list[tuple]:
-    """Calls of torchvision's functions: (name, arguments behind the image)."""
-    calls = []
-
-    def watch(name: str) -> None:
-        original = getattr(functional, name)
-
-        def spy(image, *arguments, **options):
-            calls.append((name, *arguments))
-            return original(image, *arguments, **options)
-
-        monkeypatch.setattr(functional, name, spy)
-
-    for name in names:
-        watch(name)
-    return calls
 
 
 @all_published
@@ -111,10 +92,10 @@ def test_switching_the_flip_off_leaves_all_else_as_it_was():
 
 
 @pytest.mark.parametrize("crop_last", [False, True])
-def test_changes_come_in_the_published_order(crop_last, monkeypatch):
+def test_changes_come_in_the_published_order(record, crop_last):
     names = ("resized_crop", "horizontal_flip", "adjust_contrast")
     names += ("rgb_to_grayscale", "solarize", "gaussian_blur")
-    calls = record(monkeypatch, *names)
+    calls = record(*names)
     certain = dict.fromkeys(CHANCES, 1.0)
     augmented(
         pictures(1),

@@ -32,24 +32,6 @@ def only(chance: str, **settings) -> AugmentationConfig:
     return replace(NOTHING, **{chance: 1.0}, **settings)
 
 
-def record(monkeypatch, *names: str) -> list[tuple]:
-    """Calls of torchvision's functions: (name, arguments behind the image)."""
-    calls = []
-
-    def watch(name: str) -> None:
-        original = getattr(functional, name)
-
-        def spy(image, *arguments, **options):
-            calls.append((name, *arguments))
-            return original(image, *arguments, **options)
-
-        monkeypatch.setattr(functional, name, spy)
-
-    for name in names:
-        watch(name)
-    return calls
-
-
 def test_flipping_is_exact():
     images = pictures()
     assert torch.equal(augmented(images, only("flip_chance"), seeded()), images.flip(-1))
@@ -100,17 +82,17 @@ def test_each_part_of_the_jitter_is_torchvisions_with_factors_all_over_its_range
     assert max(factors) <= centre + reach[which]
 
 
-def test_the_jitter_comes_in_every_order(monkeypatch):
+def test_the_jitter_comes_in_every_order(record):
     names = ("adjust_brightness", "adjust_contrast", "adjust_saturation")
-    calls = record(monkeypatch, *names)
+    calls = record(*names)
     augmented(pictures(200, 4, 4), only("jitter_chance"), seeded())
     orders = [tuple(name for name, _ in calls[start : start + 3]) for start in range(0, 600, 3)]
     assert all(sorted(order) == sorted(names) for order in orders)
     assert len(set(orders)) == 6
 
 
-def test_solarizing_lightens_then_inverts_what_exceeds_the_threshold(monkeypatch):
-    calls = record(monkeypatch, "solarize")
+def test_solarizing_lightens_then_inverts_what_exceeds_the_threshold(record):
+    calls = record("solarize")
     ramp = torch.linspace(0, 1, 101).expand(300, 3, 1, -1)
     changed = augmented(ramp, only("solarize_chance"), seeded())
     thresholds = torch.tensor([threshold for _, threshold in calls])
@@ -128,8 +110,8 @@ def test_solarizing_lightens_then_inverts_what_exceeds_the_threshold(monkeypatch
     torch.testing.assert_close(changed[~near], expected[~near], rtol=0, atol=1e-6)
 
 
-def test_blur_is_torchvisions_with_widths_all_over_the_range(monkeypatch):
-    calls = record(monkeypatch, "gaussian_blur")
+def test_blur_is_torchvisions_with_widths_all_over_the_range(record):
+    calls = record("gaussian_blur")
     images = pictures(100, 8, 8)
     changed = augmented(images, only("blur_chance"), seeded())
     widths = [sigma[0] for _, kernel, sigma in calls]
@@ -139,16 +121,16 @@ def test_blur_is_torchvisions_with_widths_all_over_the_range(monkeypatch):
     torch.testing.assert_close(changed, torch.stack(expected))
 
 
-def crops_of(monkeypatch, config: AugmentationConfig, height: int, width: int) -> torch.Tensor:
+def crops_of(record, config: AugmentationConfig, height: int, width: int) -> torch.Tensor:
     """(top, left, rows, columns) of 300 crops."""
-    calls = record(monkeypatch, "resized_crop")
+    calls = record("resized_crop")
     augmented(pictures(300, height, width), config, seeded())
     return torch.tensor([call[1:5] for call in calls])
 
 
-def test_crops_have_areas_and_shapes_all_over_their_ranges_and_lie_anywhere(monkeypatch):
+def test_crops_have_areas_and_shapes_all_over_their_ranges_and_lie_anywhere(record):
     config = only("crop_chance", crop_scale=(0.1, 0.5))
-    top, left, rows, columns = crops_of(monkeypatch, config, 90, 120).double().unbind(1)
+    top, left, rows, columns = crops_of(record, config, 90, 120).double().unbind(1)
     assert len(top) == 300
     areas, ratios = rows * columns / (90 * 120), columns / rows
     assert areas.min().item() == pytest.approx(0.1, abs=0.02)
@@ -167,11 +149,10 @@ def test_crops_have_areas_and_shapes_all_over_their_ranges_and_lie_anywhere(monk
         assert share.mean().item() == pytest.approx(0.5, abs=4 / math.sqrt(12 * 300))
 
 
-def test_a_crop_is_stretched_to_the_whole(monkeypatch):
+def test_a_crop_is_stretched_to_the_whole(record):
     images = pictures(300, 24, 24)
     config = only("crop_chance")
-    crops = crops_of(monkeypatch, config, 24, 24).tolist()
-    monkeypatch.undo()
+    crops = crops_of(record, config, 24, 24).tolist()
     for image, (top, left, rows, columns), found in zip(
         images[:20], crops, augmented(images, config, seeded())
     ):
@@ -180,8 +161,8 @@ def test_a_crop_is_stretched_to_the_whole(monkeypatch):
         torch.testing.assert_close(found, stretched)
 
 
-def test_mindeye2_crops_nine_tenths_as_a_square(monkeypatch):
-    crops = crops_of(monkeypatch, MINDEYE2_BLUR, 64, 64)
+def test_mindeye2_crops_nine_tenths_as_a_square(record):
+    crops = crops_of(record, MINDEYE2_BLUR, 64, 64)
     assert set(crops[:, 2].tolist()) == set(crops[:, 3].tolist()) == {round(64 * 0.9**0.5)}
 
 
@@ -191,16 +172,16 @@ def test_a_picture_into_which_no_crop_fits_stays_whole():
     assert torch.equal(augmented(images, config, seeded()), images)
 
 
-def test_shapes_of_crops_are_uniform_in_the_logarithm(monkeypatch):
+def test_shapes_of_crops_are_uniform_in_the_logarithm(record):
     config = only("crop_chance", crop_scale=(0.05, 0.05), crop_ratio=(0.25, 1.0))
-    _, _, rows, columns = crops_of(monkeypatch, config, 96, 96).double().unbind(1)
+    _, _, rows, columns = crops_of(record, config, 96, 96).double().unbind(1)
     logs = (columns / rows).log()
     error = 4 * math.log(4) / math.sqrt(12 * 300)
     assert logs.mean().item() == pytest.approx(-math.log(4) / 2, abs=error)
 
 
-def test_parts_of_the_jitter_are_drawn_independently(monkeypatch):
-    calls = record(monkeypatch, "adjust_brightness", "adjust_contrast", "adjust_saturation")
+def test_parts_of_the_jitter_are_drawn_independently(record):
+    calls = record("adjust_brightness", "adjust_contrast", "adjust_saturation")
     augmented(pictures(300, 4, 4), only("jitter_chance"), seeded())
     factors = {name: [] for name, _ in calls}
     for name, factor in calls:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -135,3 +136,26 @@ def mask_of(brain, tmp_path, write_nifti):
         return write_nifti(tmp_path / "mask.nii.gz", values, **options)
 
     return write
+
+
+@pytest.fixture
+def save_array():
+    """(folder, form, betas) -> the file of an array in that form."""
+    return _save_array
+
+
+def _save_array(folder, form, betas):
+    path = folder / f"betas.{form}"
+    if form == "npy":
+        np.save(path, betas)
+    elif form == "npz":
+        np.savez(path, betas=betas, subject=1)
+    elif form in ("h5", "hdf5"):
+        with h5py.File(path, "w") as file:
+            file["betas"], file["onsets"] = betas, np.arange(3)
+    else:
+        separator = "\t" if form == "tsv" else ","
+        rows = [separator.join(f"{value:.9g}" for value in row) for row in betas]
+        header = separator.join(f"v{column}" for column in range(betas.shape[1]))
+        path.write_text("\r\n".join([header, *rows]) + "\r\n", newline="")
+    return path

@@ -1,32 +1,13 @@
-import h5py
 import numpy as np
 import pytest
 
 from mindeye.data.scans.scan import read_scan
 
-
-def save_array(folder, form, betas):
-    path = folder / f"betas.{form}"
-    if form == "npy":
-        np.save(path, betas)
-    elif form == "npz":
-        np.savez(path, betas=betas, subject=1)
-    elif form in ("h5", "hdf5"):
-        with h5py.File(path, "w") as file:
-            file["betas"], file["onsets"] = betas, np.arange(3)
-    else:
-        separator = "\t" if form == "tsv" else ","
-        rows = [separator.join(f"{value:.9g}" for value in row) for row in betas]
-        header = separator.join(f"v{column}" for column in range(betas.shape[1]))
-        path.write_text("\r\n".join([header, *rows]) + "\r\n", newline="")
-    return path
-
-
 ARRAYS = ("npy", "npz", "h5", "hdf5", "csv", "tsv")
 
 
 @pytest.mark.parametrize("form", ARRAYS)
-def test_every_array_form_gives_the_same_betas(brain, tmp_path, form):
+def test_every_array_form_gives_the_same_betas(save_array, brain, tmp_path, form):
     scan = read_scan([save_array(tmp_path, form, brain.betas)], brain.bundle)
     np.testing.assert_array_equal(scan.betas, brain.betas)
     assert form in scan.form
@@ -34,7 +15,7 @@ def test_every_array_form_gives_the_same_betas(brain, tmp_path, form):
 
 @pytest.mark.parametrize("form", ARRAYS)
 def test_an_array_that_lies_the_other_way_round_is_refused_and_taken_when_it_is_said(
-    brain, tmp_path, form
+    save_array, brain, tmp_path, form
 ):
     path = save_array(tmp_path, form, brain.betas.T)
     with pytest.raises(ValueError, match=r'Pass --orientation "voxels x trials"'):
@@ -46,7 +27,7 @@ def test_an_array_that_lies_the_other_way_round_is_refused_and_taken_when_it_is_
         read_scan([right], brain.bundle, orientation="voxels x trials")
 
 
-def test_a_square_array_is_refused_until_its_orientation_is_said(brain, tmp_path):
+def test_a_square_array_is_refused_until_its_orientation_is_said(save_array, brain, tmp_path):
     count = brain.bundle.num_voxels
     square = np.resize(brain.betas, (count, count))
     path = save_array(tmp_path, "npy", square)
@@ -56,7 +37,7 @@ def test_a_square_array_is_refused_until_its_orientation_is_said(brain, tmp_path
     np.testing.assert_array_equal(scan.betas, square)
 
 
-def test_an_unknown_orientation_and_an_unknown_form_are_named(brain, tmp_path):
+def test_an_unknown_orientation_and_an_unknown_form_are_named(save_array, brain, tmp_path):
     path = save_array(tmp_path, "npy", brain.betas)
     with pytest.raises(LookupError, match="Unknown orientation `rows`"):
         read_scan([path], brain.bundle, orientation="rows")
@@ -90,7 +71,7 @@ def test_a_table_of_unequal_lines_or_words_is_no_scan(brain, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["npy", "npz", "h5", "nii.gz", "nii", "mat"])
-def test_a_file_that_was_cut_off_is_named(brain, tmp_path, write_nifti, form):
+def test_a_file_that_was_cut_off_is_named(save_array, brain, tmp_path, write_nifti, form):
     if form.startswith("nii"):
         path = write_nifti(tmp_path / f"betas.{form}", brain.volumes)
     elif form == "mat":

@@ -5,24 +5,7 @@ import pytest
 from mindeye.data.scans.scan import read_scan
 
 
-def save_array(folder, form, betas):
-    path = folder / f"betas.{form}"
-    if form == "npy":
-        np.save(path, betas)
-    elif form == "npz":
-        np.savez(path, betas=betas, subject=1)
-    elif form in ("h5", "hdf5"):
-        with h5py.File(path, "w") as file:
-            file["betas"], file["onsets"] = betas, np.arange(3)
-    else:
-        separator = "\t" if form == "tsv" else ","
-        rows = [separator.join(f"{value:.9g}" for value in row) for row in betas]
-        header = separator.join(f"v{column}" for column in range(betas.shape[1]))
-        path.write_text("\r\n".join([header, *rows]) + "\r\n", newline="")
-    return path
-
-
-def test_two_arrays_are_not_joined_by_guess(brain, tmp_path):
+def test_two_arrays_are_not_joined_by_guess(save_array, brain, tmp_path):
     first = save_array(tmp_path, "npy", brain.betas)
     second = save_array(tmp_path, "npz", brain.betas)
     with pytest.raises(ValueError, match="2 files were given"):
