@@ -15,6 +15,7 @@ from mindeye.types import RepeatBatch, SubjectBatch
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+IMAGE_NAMES = "image_names.json"
 _KEYS = {
     *("schema", "dataset", "subject", "space", "beta_version", "roi", "num_voxels", "voxel_hash"),
     *("protocol", "zscore", "sessions", "transductive", "splits", "files", "sizes", "simulated"),
@@ -23,7 +24,7 @@ _KEYS = {
 
 
 class PreparedSubject:
-    """One subject that `prepare_nsd` wrote; opening checks the manifest and every file's size.
+    """One subject as `mindeye prepare` wrote it; opening checks the manifest and every file's size.
 
     Raises:
         FileNotFoundError: no prepared folder, or a file of it is missing.
@@ -70,6 +71,13 @@ class PreparedSubject:
         path = self.path / "captions.json"
         captions = read_json(path) if path.exists() else {}
         return {int(image_id): caption for image_id, caption in captions.items()}
+
+    @cached_property
+    def image_names(self) -> dict[int, str]:
+        """Name of each image in the tables of its data set; none where ids are NSD's own."""
+        path = self.path / IMAGE_NAMES
+        names = read_json(path) if path.exists() else {}
+        return {int(image_id): name for image_id, name in names.items()}
 
     def roi_of_voxels(self) -> dict[str, Bool[np.ndarray, "voxels"]]:
         """V1, V2, V3, hV4, ventral, lateral, parietal, where they have a voxel here."""

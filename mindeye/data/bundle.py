@@ -12,6 +12,7 @@ from mindeye.data.roi import areas_of_voxels, coordinates_of, read_volume
 from mindeye.files import atomic_folder, read_json, write_json
 
 SCHEMA = 1
+PERCENT_SIGNAL_CHANGE = "percent signal change"
 _ARRAYS = ("mean", "std", "mean_map", "ncsnr")
 
 
@@ -53,15 +54,17 @@ class VoxelBundle:
     affine: Float[np.ndarray, "4 4"] | None
     coordinates: Int16[np.ndarray, "voxels 3"] | None
     mean: Float32[np.ndarray, "sessions voxels"]
-    """In percent signal change, as `std`, which is 0 where a voxel was unusable in a session."""
+    """In `units`, as `std`, which is 0 where a voxel was unusable in a session."""
     std: Float32[np.ndarray, "sessions voxels"]
     mean_map: Float32[np.ndarray, "voxels"]
-    """Mean over all training trials, in percent signal change."""
+    """Mean over all training trials, in `units`."""
     ncsnr: Float32[np.ndarray, "voxels"]
     """nan where the tree did not tell."""
     label_of_voxel: dict[str, Int16[np.ndarray, "voxels"]]
     """Atlas -> label of each voxel; 0 or less is none."""
     label_names: dict[str, dict[int, str]]
+    units: str = PERCENT_SIGNAL_CHANGE
+    """Of the betas before z-scoring."""
     provenance: dict = field(default_factory=dict)
 
     @property
@@ -169,6 +172,7 @@ class VoxelBundle:
                 atlas: {int(label): name for label, name in names.items()}
                 for atlas, names in meta["label_names"].items()
             },
+            units=meta["units"],
             provenance=meta["provenance"],
         )
         same_mask = mask is None or np.array_equal(coordinates_of(mask > 0), coordinates)
@@ -191,7 +195,7 @@ class VoxelBundle:
             "num_voxels": self.num_voxels,
             "voxel_hash": self.voxel_hash,
             "has_coordinates": self.coordinates is not None,
-            "units": "percent signal change",
+            "units": self.units,
             "label_names": {
                 atlas: {str(label): name for label, name in self.label_names[atlas].items()}
                 for atlas in self.label_of_voxel

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mindeye.data.bundle import VoxelBundle
+from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
@@ -58,6 +59,11 @@ class DecoderRun:
             )
         return None
 
+    def _dataset(self) -> dict[str, str]:
+        """Converted runs name no data; they are NSD's."""
+        trained = [one for one in self.provenance["data"] if one["subject"] == self.subject]
+        return named_dataset(trained[0]) if trained else {}
+
     @property
     def about(self) -> dict[str, Any]:
         """What every artefact of this run repeats."""
@@ -65,6 +71,7 @@ class DecoderRun:
             "run": str(self.folder.path.resolve()),
             "weights": sha256_of(self.folder.weights_path),
             "networks": self.provenance["networks"],
+            **self._dataset(),
             "subject": self.subject,
             "roi": self.bundle.roi,
             "voxel_hash": self.bundle.voxel_hash,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
@@ -36,6 +37,7 @@ class OpenRun:
             "run": str(self.folder.path.resolve()),
             "weights": sha256_of(self.folder.weights_path),
             "networks": self.provenance["networks"],
+            **named_dataset(self.prepared.manifest),
             "subject": self.prepared.subject,
             "protocol": self.prepared.manifest["protocol"],
             "transductive": self.prepared.manifest["transductive"],

@@ -4,15 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from mindeye.data.batches import PreparedSubject
+from mindeye.data.origin import picture_set_of, pictures_of
 from mindeye.run import RunFolder
 
-DATASETS_OF_NSD = ("nsd", "mindeye1", "mindeye2")
-"""Their image ids mean the same pictures."""
-
-IdsOf = Callable[[PreparedSubject, str], np.ndarray]
+PicturesOf = Callable[[PreparedSubject, str], list]
 
 
 def require_no_leak(prepared: Sequence[PreparedSubject], start_from: Path | None) -> None:
@@ -23,19 +19,23 @@ def require_no_leak(prepared: Sequence[PreparedSubject], start_from: Path | None
 
     Raises:
         FileNotFoundError: `start_from` is no run folder.
-        ValueError: names the folders and up to five image ids; or nobody can tell, because a
+        ValueError: names the folders and up to five images; or nobody can tell, because a
             folder of the start is gone and was prepared by another protocol.
     """
-    here = [one for one in prepared if one.manifest["dataset"] in DATASETS_OF_NSD]
     # Walking through all shards of a subject takes a second: once is enough.
-    ids_of = cache(PreparedSubject.image_ids_of)
-    for tested in here:
-        for trained in here:
-            if trained is not tested:
-                _require_disjoint(trained, tested, ids_of)
+    known_by = cache(pictures_of)
+    for tested in prepared:
+        for trained in prepared:
+            if trained is not tested and _share_pictures(trained.manifest, tested.manifest):
+                _require_disjoint(trained, tested, known_by)
     for place, manifest in _trained_before(start_from):
-        for tested in here:
-            _require_unseen(place, manifest, tested, ids_of)
+        for tested in prepared:
+            if _share_pictures(manifest, tested.manifest):
+                _require_unseen(place, manifest, tested, known_by)
+
+
+def _share_pictures(one: dict, other: dict) -> bool:
+    return picture_set_of(one) is not None and picture_set_of(one) == picture_set_of(other)
 
 
 def _trained_before(start_from: Path | None) -> list[tuple[Path, dict]]:
@@ -47,10 +47,12 @@ def _trained_before(start_from: Path | None) -> list[tuple[Path, dict]]:
         paths = provenance.get("paths", {})
         found += zip(map(Path, paths.get("data", ())), provenance["data"])
         path = Path(paths["start_from"]) if paths.get("start_from") else None
-    return [(place, one) for place, one in found if one["dataset"] in DATASETS_OF_NSD]
+    return found
 
 
-def _require_unseen(place: Path, manifest: dict, tested: PreparedSubject, ids_of: IdsOf) -> None:
+def _require_unseen(
+    place: Path, manifest: dict, tested: PreparedSubject, known_by: PicturesOf
+) -> None:
     """Compares with what stands there, if that is still what the start was trained on."""
     if all(manifest[key] == tested.manifest[key] for key in ("files", "splits")):
         return
@@ -59,7 +61,7 @@ def _require_unseen(place: Path, manifest: dict, tested: PreparedSubject, ids_of
     except (FileNotFoundError, ValueError):
         trained = None
     if trained is not None and trained.manifest["files"] == manifest["files"]:
-        _require_disjoint(trained, tested, ids_of)
+        _require_disjoint(trained, tested, known_by)
     elif manifest["protocol"] != tested.manifest["protocol"]:
         raise ValueError(
             f"The run to start from was trained on {place} by {manifest['protocol']}, which is "
@@ -69,11 +71,13 @@ def _require_unseen(place: Path, manifest: dict, tested: PreparedSubject, ids_of
         )
 
 
-def _require_disjoint(trained: PreparedSubject, tested: PreparedSubject, ids_of: IdsOf) -> None:
-    both = np.intersect1d(ids_of(trained, "train"), ids_of(tested, "test"))
-    if len(both):
+def _require_disjoint(
+    trained: PreparedSubject, tested: PreparedSubject, known_by: PicturesOf
+) -> None:
+    both = sorted({*known_by(trained, "train")} & {*known_by(tested, "test")})
+    if both:
         raise ValueError(
             f"{len(both)} test images of {tested.path} ({tested.manifest['protocol']}) are "
             f"training images of {trained.path} ({trained.manifest['protocol']}), first "
-            f"{both[:5].tolist()}. Prepare both subjects by one protocol."
+            f"{both[:5]}. Prepare both subjects by one protocol."
         )

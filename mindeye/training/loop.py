@@ -63,7 +63,8 @@ def train(
     prepared = prepared_subjects(config)
     networks = open_networks(config, accelerator.device)
     # Before anything is written.
-    start = checked_start(blank_decoder(config, prepared, networks), config, networks)
+    blank = blank_decoder(config, prepared, networks)
+    start = checked_start(blank, config, networks, prepared)
     run = RunFolder(path=run_path)
     run.begin(config, _provenance(config, prepared, networks))
     if run.is_finished:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.data.origin import people_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
 from mindeye.training.experiment import ExperimentConfig
@@ -68,7 +68,7 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     prepared = prepared_subjects(config)
     networks = open_networks(config)
     decoder = blank_decoder(config, prepared, networks)
-    checked_start(decoder, config, networks)
+    checked_start(decoder, config, networks, prepared)
     images_of = {one.subject: _num_images(one) for one in prepared}
     return TrainingPlan(
         parameters_of={
@@ -99,17 +99,29 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
             "Make one with `mindeye prepare`."
         )
     prepared = [PreparedSubject(path) for path in config.data]
-    path_of: dict[int, Path] = {}
-    for one in prepared:
-        if one.subject in path_of:
-            raise ValueError(
-                f"{path_of[one.subject]} and {one.path} are both of subject {one.subject}. "
-                "Name each subject once in `data`; more sessions belong into one folder."
-            )
-        path_of[one.subject] = one.path
+    _require_once(prepared)
     length_of(config.schedule, {one.subject: _num_images(one) for one in prepared})
     require_no_leak(prepared, config.start_from)
     return prepared
+
+
+def _require_once(prepared: Sequence[PreparedSubject]) -> None:
+    """A decoder knows its ridge layers by the number of the subject alone."""
+    folder_of: dict[int, PreparedSubject] = {}
+    for one in prepared:
+        other = folder_of.setdefault(one.subject, one)
+        if other is one:
+            continue
+        if people_of(one.manifest) != people_of(other.manifest):
+            raise ValueError(
+                f"{other.path} is of subject {one.subject} of {other.manifest['dataset']}, "
+                f"{one.path} of subject {one.subject} of {one.manifest['dataset']}: two people "
+                "with one number. Train on one, then on the other with `start_from`."
+            )
+        raise ValueError(
+            f"{other.path} and {one.path} are both of subject {one.subject}. "
+            "Name each subject once in `data`; more sessions belong into one folder."
+        )
 
 
 def blank_decoder(

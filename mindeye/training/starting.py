@@ -1,11 +1,13 @@
 """Fine-tuning: the weights that a training starts from, and the parts that it trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from mindeye.data.batches import PreparedSubject
+from mindeye.data.origin import NSD, named_dataset, people_of
 from mindeye.files import read_json, sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import ARCHITECTURE_FILE
@@ -34,13 +36,17 @@ def origin_of(path: Path) -> dict[str, Any]:
     about = RunFolder(path=path).provenance()
     told = ("converted", "simulated", "quirks", "networks", "versions", "started_from")
     scans = [
-        {key: one[key] for key in ("subject", "roi", "sessions")} for one in about.get("data", [])
+        {**named_dataset(one), **{key: one[key] for key in ("subject", "roi", "sessions")}}
+        for one in about.get("data", [])
     ]
     return {**{key: about[key] for key in told if key in about}, "data": scans}
 
 
 def checked_start(
-    decoder: Decoder, config: ExperimentConfig, networks: FrozenNetworks
+    decoder: Decoder,
+    config: ExperimentConfig,
+    networks: FrozenNetworks,
+    prepared: Sequence[PreparedSubject],
 ) -> dict[str, Tensor]:
     """Freezes what is not trained, and gives what the decoder takes over; refuses misfits.
 
@@ -56,11 +62,28 @@ def checked_start(
         roles = ("clip",) if learns_latents else ("clip", "vae")
         _require_same_targets(config.start_from, networks, roles)
     keep = bool(config.quirks.resolved().kept_ridge_bias)
-    return starting_weights(decoder, config.start_from, keep_ridge_bias=keep)
+    strangers = _strangers(config.start_from, prepared)
+    return starting_weights(decoder, config.start_from, strangers, keep_ridge_bias=keep)
+
+
+def _strangers(path: Path, prepared: Sequence[PreparedSubject]) -> set[int]:
+    """Subjects whose number means somebody of another data set in the run to start from.
+
+    A published checkpoint does not name its data; its subjects are NSD's.
+    """
+    trained = RunFolder(path=path).provenance()["data"]
+    people = {one["subject"]: people_of(one) for one in trained}
+    return {
+        one.subject for one in prepared if people.get(one.subject, NSD) != people_of(one.manifest)
+    }
 
 
 def starting_weights(
-    decoder: Decoder, path: Path, *, keep_ridge_bias: bool = False
+    decoder: Decoder,
+    path: Path,
+    strangers: Collection[int] = (),
+    *,
+    keep_ridge_bias: bool = False,
 ) -> dict[str, Tensor]:
     """What a decoder takes over from a run.
 
@@ -69,6 +92,8 @@ def starting_weights(
     of other subjects and of parts that the decoder does not have is not taken over.
 
     Args:
+        strangers: subjects of the decoder that are not those whom the run knows by these numbers:
+            their ridge layers start fresh as well.
         keep_ridge_bias: whether a new subject gets the bias of the run's first subject, as when
             MindEye2 is fine-tuned.
 
@@ -76,11 +101,14 @@ def starting_weights(
         ValueError: the run's decoder has another architecture.
     """
     given = RunFolder(path=path).weights()
+    of_strangers = tuple(f"{prefix}{one}." for prefix in RIDGES for one in strangers)
     first_subject = next(iter(read_json(path / ARCHITECTURE_FILE)["num_voxels_of"]))
     parts_given = {name.split(".")[0] for name in given}
     chosen: dict[str, Tensor] = {}
     for name, fresh in decoder.state_dict().items():
         found, is_ridge = given.get(name), name.startswith(RIDGES)
+        if of_strangers and name.startswith(of_strangers):
+            found = None
         if found is None and keep_ridge_bias and is_ridge and name.endswith(".bias"):
             prefix = next(one for one in RIDGES if name.startswith(one))
             found = given.get(f"{prefix}{first_subject}.bias")

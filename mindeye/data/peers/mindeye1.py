@@ -21,16 +21,15 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from mindeye import nsd_layout as layout
-from mindeye.data.peers.folder import (
-    PeerData,
-    PeerTrial,
+from mindeye.data.peers.nsdgeneral import (
     require_voxels,
     settings_of_peer,
-    write_peer_folder,
+    unknown_voxels,
 )
 from mindeye.data.peers.tars import array_of, numbered_tars, samples_of, whole_number
 from mindeye.data.prepare import Progress
 from mindeye.data.protocols import protocol_of
+from mindeye.data.subject_record import SubjectRecord, TrialRecord, write_record
 
 PROTOCOL = "nsd-37-avg"
 PUBLISHED_FOLDER = "webdataset_avg_split"
@@ -58,26 +57,29 @@ def prepare_mindeye1(
     tars = {part: numbered_tars(folder / part, f"{part}_{name}_") for part in SPLIT_OF}
     counts = {part: _counts(tars[part]) for part in SPLIT_OF}
     side = _picture_side(tars["train"][0])
-    data = PeerData(
+    settings = settings_of_peer(
+        folder,
+        subject,
+        dataset="mindeye1",
+        beta_version="b3",
+        protocol=PROTOCOL,
+        sessions=list(protocol_of(PROTOCOL).sessions(subject, None, ())),
+        seed=0,
+    )
+    record = SubjectRecord(
         folder=folder,
-        settings=settings_of_peer(
-            folder,
-            subject,
-            dataset="mindeye1",
-            beta_version="b3",
-            protocol=PROTOCOL,
-            sessions=list(protocol_of(PROTOCOL).sessions(subject, None, ())),
-            seed=0,
-        ),
+        settings=settings,
         transductive=["zscore:unknown"],
         splits={SPLIT_OF[part]: np.array(sorted(counts[part])) for part in SPLIT_OF},
         num_trials=sum(sum(one.values()) for one in counts.values()),
+        num_voxels=layout.NSDGENERAL_VOXELS[subject],
         side=side,
         trials=partial(_trials, tars, subject),
         pictures=partial(_pictures, tars, side),
+        bundle=partial(unknown_voxels, settings),
         files={f"{part}/{path.name}": path for part in SPLIT_OF for path in tars[part]},
     )
-    return write_peer_folder(Path(out), data, progress)
+    return write_record(Path(out), record, progress)
 
 
 def real_repeats(
@@ -132,7 +134,7 @@ def _num_real(sample: Mapping[str, bytes], where: str) -> int:
     return whole_number(array_of(sample, "num_uniques.npy", where), "num_uniques.npy", where)
 
 
-def _trials(tars: dict[str, list[Path]], subject: int) -> Iterator[PeerTrial]:
+def _trials(tars: dict[str, list[Path]], subject: int) -> Iterator[TrialRecord]:
     names, trial = ("nsdgeneral.npy", "coco73k.npy", "num_uniques.npy"), 0
     for part, split in SPLIT_OF.items():
         for path in tars[part]:
@@ -147,7 +149,7 @@ def _trials(tars: dict[str, list[Path]], subject: int) -> Iterator[PeerTrial]:
                 rows = real_repeats(betas, _num_real(sample, where), where)
                 image_id = _image_id(sample, where)
                 for repeat, row in enumerate(rows):
-                    yield PeerTrial(split, row, image_id, 0, 0, trial, repeat)
+                    yield TrialRecord(split, row, image_id, 0, 0, trial, repeat)
                     trial += 1
 
 

@@ -24,18 +24,17 @@ from jaxtyping import Int, UInt8
 
 from mindeye import nsd_layout as layout
 from mindeye.data.peers.behaviour import COLUMNS, in_order, read_behaviour
-from mindeye.data.peers.folder import (
+from mindeye.data.peers.nsdgeneral import (
     UNKNOWN,
-    PeerData,
-    PeerTrial,
     require_voxels,
     settings_of_peer,
-    write_peer_folder,
+    unknown_voxels,
 )
 from mindeye.data.peers.tars import numbered_tars
 from mindeye.data.prepare import Progress
 from mindeye.data.protocols import DEFAULT_PROTOCOL, protocol_of
 from mindeye.data.splits import SPLITS, split_images
+from mindeye.data.subject_record import SubjectRecord, TrialRecord, write_record
 
 TEST_FOLDERS = {DEFAULT_PROTOCOL: "new_test", "nsd-37-avg": "test"}
 IMAGES_FILE = "coco_images_224_float16.hdf5"
@@ -86,28 +85,31 @@ def prepare_mindeye2(
     with _stored(pictures, "images") as stored:
         side = _side(pictures, stored.shape, int(image_ids.max()))
     every_session = len(chosen) == layout.SESSIONS[subject]
-    data = PeerData(
+    settings = settings_of_peer(
+        folder,
+        subject,
+        dataset="mindeye2",
+        beta_version=UNKNOWN,
+        protocol=protocol,
+        sessions=list(chosen),
+        seed=seed,
+    )
+    record = SubjectRecord(
         folder=folder,
-        settings=settings_of_peer(
-            folder,
-            subject,
-            dataset="mindeye2",
-            beta_version=UNKNOWN,
-            protocol=protocol,
-            sessions=list(chosen),
-            seed=seed,
-        ),
+        settings=settings,
         transductive=[] if every_session else ["zscore:all-sessions"],
         splits=splits,
         num_trials=len(table),
+        num_voxels=layout.NSDGENERAL_VOXELS[subject],
         side=side,
         trials=partial(_trials, betas, table, splits),
         pictures=partial(_pictures, pictures),
+        bundle=partial(unknown_voxels, settings),
         files={
             path.relative_to(folder).as_posix(): path for path in (*tars, *tests, betas, pictures)
         },
     )
-    return write_peer_folder(Path(out), data, progress)
+    return write_record(Path(out), record, progress)
 
 
 def _sessions(
@@ -134,7 +136,7 @@ def _sessions(
 
 def _trials(
     path: Path, table: Int[np.ndarray, "trials 17"], splits: dict[str, np.ndarray]
-) -> Iterator[PeerTrial]:
+) -> Iterator[TrialRecord]:
     split_of = {image_id: split for split in SPLITS for image_id in splits[split].tolist()}
     shown: dict[int, int] = {}
     with _stored(path, "betas") as stored:
@@ -149,7 +151,7 @@ def _trials(
                 image_id = entry["image_id"]
                 repeat = shown[image_id] = shown.get(image_id, -1) + 1
                 del entry["subject"]
-                yield PeerTrial(split_of[image_id], betas, repeat=repeat, **entry)
+                yield TrialRecord(split_of[image_id], betas, repeat=repeat, **entry)
 
 
 def _rows(stored: h5py.Dataset, rows: Int[np.ndarray, "trials"]) -> Iterator[np.ndarray]:
