@@ -130,9 +130,11 @@ class PreparedSubject:
 
     def repeats(self, split: str) -> RepeatBatch:
         """All images of one split, ascending, with their repeats (NSD: up to three), float16."""
-        table = self.table(split)
+        table, manifest = self.table(split), self.manifest
+        of_all = manifest.get("repeats_per_image", REPEATS_PER_IMAGE)
+        most = manifest["splits"][split].get("repeats_per_image", of_all)
         image_ids, rows = np.unique(table.image_ids, return_inverse=True)
-        shape = (len(image_ids), self.manifest.get("repeats_per_image", REPEATS_PER_IMAGE))
+        shape = (len(image_ids), most)
         betas = np.zeros((*shape, self.num_voxels), dtype=np.float16)
         present = np.zeros(shape, dtype=bool)
         betas[rows, table.repeats] = table.betas

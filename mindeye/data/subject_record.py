@@ -7,7 +7,7 @@ fills a `SubjectRecord`, and `write_record` does the rest. NSD's own trees have 
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -22,7 +22,6 @@ from mindeye.data.sources import require_known_files
 from mindeye.data.splits import SPLITS, require_disjoint
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, fingerprint_of, write_json
-from mindeye.nsd_layout import REPEATS_PER_IMAGE
 
 _TAR_BYTES_PER_TRIAL = 3 * 1024
 
@@ -67,9 +66,7 @@ class SubjectRecord(NamedTuple):
     files: dict[str, Path]
     """Name -> file, of everything that was read."""
     image_names: Mapping[int, str] | None = None
-    """Image id -> name in the data set's own tables; None: NSD's ids need no names."""
-    repeats_per_image: int = REPEATS_PER_IMAGE
-    """The most that an image has in these trials, or more."""
+    """Image id -> name in the data set's own tables; None: these are NSD's ids and repeats."""
 
 
 def write_record(out: Path, record: SubjectRecord, progress: Progress | None) -> Path:
@@ -94,37 +91,28 @@ def write_record(out: Path, record: SubjectRecord, progress: Progress | None) ->
     require_free_space(out.parent, needed, f"Preparing subject {record.settings['subject']}")
     report = progress or (lambda stage, done, total: None)
     with atomic_folder(out) as folder:
-        shards = _write_trials(folder, record, report)
+        splits = _write_trials(folder, record, report)
         _write_pictures(folder, record, image_ids, report)
         bundle = record.bundle()
         bundle.save(folder / "bundle")
-        write_json(folder / MANIFEST, _manifest(folder, record, shards, bundle, sources))
+        write_json(folder / MANIFEST, _manifest(folder, record, splits, bundle, sources))
     return out
 
 
 def _manifest(
     folder: Path,
     record: SubjectRecord,
-    shards: dict[str, ShardWriter],
+    splits: dict[str, dict],
     bundle: VoxelBundle,
     sources: dict[str, str],
 ) -> dict:
-    repeats = record.repeats_per_image
     return {
         "schema": SCHEMA,
         **record.settings,
         "num_voxels": record.num_voxels,
         "voxel_hash": bundle.voxel_hash,
         "transductive": record.transductive,
-        **({} if repeats == REPEATS_PER_IMAGE else {"repeats_per_image": repeats}),
-        "splits": {
-            split: {
-                "shards": shards[split].names,
-                "num_trials": shards[split].num_trials,
-                "num_images": len(record.splits[split]),
-            }
-            for split in SPLITS
-        },
+        "splits": splits,
         **written_files(folder),
         "sources": sources,
         "mindeye_version": mindeye.__version__,
@@ -135,22 +123,42 @@ def _all_ids(record: SubjectRecord) -> Int[np.ndarray, "images"]:
     return np.unique(np.concatenate(list(record.splits.values())))
 
 
-def _write_trials(folder: Path, record: SubjectRecord, report: Progress) -> dict[str, ShardWriter]:
-    shards = {split: ShardWriter(folder, split) for split in SPLITS}
+def _write_trials(
+    folder: Path, record: SubjectRecord, report: Progress
+) -> dict[str, dict[str, Any]]:
+    """Writes the shards; what the manifest says of each split."""
+    shards, repeats = (
+        {split: ShardWriter(folder, split) for split in SPLITS},
+        dict.fromkeys(SPLITS, 1),
+    )
     for done, trial in enumerate(record.trials(), start=1):
+        _require_half_precision(trial, record.folder)
         entry = trial._asdict()
-        betas = entry.pop("betas")
-        with np.errstate(over="ignore"):
-            if not np.isfinite(betas.astype(np.float16)).all():
-                raise ValueError(
-                    f"Trial {trial.trial} of {record.folder} reaches {np.abs(betas).max():.3g}, "
-                    "but half precision ends at 65504. In which units are these betas?"
-                )
-        shards[entry.pop("split")].write(betas, subject=record.settings["subject"], **entry)
+        split, betas = entry.pop("split"), entry.pop("betas")
+        shards[split].write(betas, subject=record.settings["subject"], **entry)
+        repeats[split] = max(repeats[split], trial.repeat + 1)
         report("trials", done, record.num_trials)
     for writer in shards.values():
         writer.close()
-    return shards
+    is_nsd = record.image_names is None
+    return {
+        split: {
+            "shards": writer.names,
+            "num_trials": writer.num_trials,
+            "num_images": len(record.splits[split]),
+            **({} if is_nsd else {"repeats_per_image": repeats[split]}),
+        }
+        for split, writer in shards.items()
+    }
+
+
+def _require_half_precision(trial: TrialRecord, place: Path) -> None:
+    with np.errstate(over="ignore"):
+        if not np.isfinite(trial.betas.astype(np.float16)).all():
+            raise ValueError(
+                f"Trial {trial.trial} of {place} reaches {np.abs(trial.betas).max():.3g}, but half "
+                "precision ends at 65504. In which units are these betas?"
+            )
 
 
 def _write_pictures(

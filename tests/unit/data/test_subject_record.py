@@ -11,7 +11,6 @@ from mindeye.data.unknown_voxels import bundle_of_unknown_voxels
 
 SPLITS = {"train": [0, 3], "validation": [4], "test": [1]}
 NAMES = {0: "ant", 1: "bee", 3: "cow", 4: "dog"}
-REPEATS = 5
 
 
 def trials_of(betas):
@@ -52,7 +51,6 @@ def record(betas, tmp_path):
         bundle=partial(bundle_of_unknown_voxels, 6, **voxels, provenance={}),
         files={"source.bin": source},
         image_names=NAMES,
-        repeats_per_image=REPEATS,
     )
 
 
@@ -62,6 +60,7 @@ def test_what_was_recorded_is_what_is_read(record, betas, tmp_path):
     test = prepared.repeats("test")
     assert test.image_ids.tolist() == [1]
     assert np.array_equal(test.betas[0].numpy(), betas[[1, 3, 5, 6, 7]].astype(np.float16))
+    assert prepared.repeats("train").betas.shape == (2, 1, 6)
     assert prepared.trials("train").image_ids.tolist() == [0, 3]
     assert prepared.image_names == NAMES
     assert prepared.images[:, 0, 0, 0].tolist() == [0, 10, 30, 40]
@@ -89,9 +88,9 @@ def test_betas_beyond_half_precision_are_refused_and_nothing_stays(record, betas
 
 
 def test_nsd_has_ids_and_three_repeats_and_needs_neither_names_nor_a_count(record, tmp_path):
-    plain = record._replace(image_names=None, repeats_per_image=3)
+    plain = record._replace(image_names=None)
     plain = plain._replace(trials=lambda: (one for one in record.trials() if one.repeat < 3))
     prepared = PreparedSubject(write_record(tmp_path / "out", plain, None))
     assert prepared.image_names == {}
-    assert "repeats_per_image" not in prepared.manifest
+    assert prepared.repeats("train").betas.shape == (2, 3, 6)
     assert not (prepared.path / "image_names.json").exists()
