@@ -19,6 +19,7 @@ from mindeye.data.nsd_spaces import (
 )
 from mindeye.data.other_experiments import SyntheticDesign, read_synthetic_design
 from mindeye.data.regions import (
+    session_mask,
     surface_masks,
     volume_atlas,
     volume_atlases,
@@ -71,8 +72,9 @@ class NSDTree:
         in fsaverage, 0 everywhere else.
 
         Args:
-            source: `auto`, or a form that the space has: hdf5 or nii.gz in volumes, mgh in
-                fsaverage, hdf5 in nativesurface.
+            roi: NSD has none in MNI; `valid` takes there what has data in this session.
+            source: `auto`, or a form that the space has: hdf5 or nii.gz in volumes (nii.gz alone
+                in MNI), mgh in fsaverage, hdf5 in nativesurface.
 
         Raises:
             FileNotFoundError: the session or the ROI is missing.
@@ -105,7 +107,8 @@ class NSDTree:
         if space in SURFACE_SPACES:
             masks = self.surface_masks(session.subject, roi, space)
             return read_surface_session(paths, masks, num_trials)
-        return read_session(paths[0], self.mask(session.subject, roi, space), num_trials)
+        mask = session_mask(self.root, session, roi, space)
+        return read_session(paths[0], mask, num_trials)
 
     def synthetic_design(self) -> SyntheticDesign:
         """What nsdsynthetic showed; its images are no NSD images."""

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from mindeye import nsd_layout as layout
 
-VOLUME_SPACES: dict[str, float] = {layout.SPACE: layout.VOXEL_SIZE_MM, "func1mm": 1.0}
-"""Space -> voxel size in mm; int16, `PSC_SCALE` x percent signal change."""
+TEMPLATE_SPACE = "MNI"
+"""What all subjects are brought to; 0 where a subject has no data, and no regions of NSD's own."""
+VOLUME_SPACES: tuple[str, ...] = (layout.SPACE, "func1mm", TEMPLATE_SPACE)
+"""Their files are int16, `PSC_SCALE` x percent signal change."""
 SURFACE_SPACES: tuple[str, ...] = ("fsaverage", "nativesurface")
 """fsaverage holds percent signal change as float32; nativesurface is int16 like the volumes."""
 FORMS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(VOLUME_SPACES, ("hdf5", "nii.gz")),
+    **dict.fromkeys((layout.SPACE, "func1mm"), ("hdf5", "nii.gz")),
+    TEMPLATE_SPACE: ("nii.gz",),
     "fsaverage": ("mgh",),
     "nativesurface": ("hdf5",),
 }
@@ -29,6 +32,8 @@ FUNC1MM_SHAPES: dict[int, tuple[int, int, int]] = {
     7: (139, 170, 145),
     8: (143, 184, 139),
 }
+TEMPLATE_SHIFT_MM = (-91.0, -126.0, -72.0)
+"""Of the affine of 1 mm in MNI, whose origin is voxel (92, 127, 73), counted from 1."""
 FSAVERAGE_VERTICES = (163_842, 163_842)
 NATIVE_VERTICES: dict[int, tuple[int, int]] = {
     1: (227021, 226601),
@@ -140,6 +145,12 @@ def require_space(space: str) -> None:
     """
     if space not in FORMS:
         raise LookupError(f"Unknown space `{space}`. NSD's betas come in {', '.join(FORMS)}.")
+
+
+def template_valid_path(session: Session) -> Path:
+    """1 where a voxel of MNI has data all through a session of the main experiment."""
+    folder = session.folder(TEMPLATE_SPACE)
+    return folder / f"{session.stem.replace('betas', 'valid')}.nii.gz"
 
 
 def surface_label_paths(subject: int, atlas: str, space: str) -> tuple[Path, Path]:

@@ -9,13 +9,19 @@ from jaxtyping import Bool, Float32
 from mindeye import nsd_layout as layout
 from mindeye.data.nsd_spaces import (
     SURFACE_SPACES,
+    TEMPLATE_SPACE,
     VOLUME_SPACES,
+    Session,
     require_space,
     surface_label_paths,
     surface_ncsnr_paths,
+    template_valid_path,
 )
 from mindeye.data.roi import Atlas, parse_roi, read_atlas, read_label_names, read_volume, roi_mask
 from mindeye.data.surfaces import SurfaceAtlas, read_surface_atlas, read_surface_map
+
+VALID = "valid"
+"""In MNI instead of a region: the voxels that have data all through the session."""
 
 
 def volume_atlas(root: Path, subject: int, name: str, space: str) -> Atlas:
@@ -25,7 +31,7 @@ def volume_atlas(root: Path, subject: int, name: str, space: str) -> Atlas:
         FileNotFoundError: no such atlas in this tree; says which ones are there.
         LookupError: the space has no volumes.
     """
-    _require_kind(space, tuple(VOLUME_SPACES), "volumes")
+    _require_kind(space, VOLUME_SPACES, "volumes")
     path = root / layout.roi_path(subject, name, space=space)
     if not path.exists():
         files = sorted(file.name for file in path.parent.glob("*.nii.gz"))
@@ -33,6 +39,8 @@ def volume_atlas(root: Path, subject: int, name: str, space: str) -> Atlas:
         there = [file.removesuffix(".nii.gz") for file in both]
         close = difflib.get_close_matches(name, there, n=1)
         guess = f" Did you mean `{close[0]}`?" if close else ""
+        if space == TEMPLATE_SPACE:
+            guess += f" NSD has no regions in {space}: map them there, or take roi `{VALID}`."
         raise FileNotFoundError(
             f"{path} is missing; this tree has {', '.join(there) or 'no atlas'}.{guess}"
         )
@@ -87,6 +95,28 @@ def volume_mask(
     name, labels = parse_roi(roi)
     mask = roi_mask(volume_atlas(root, subject, name, space), labels)
     _require_members(int(mask.sum()), roi, subject, "voxel")
+    return mask
+
+
+def session_mask(root: Path, session: Session, roi: str, space: str) -> Bool[np.ndarray, "x y z"]:
+    """As `volume_mask`; in MNI also `valid`, which differs from session to session.
+
+    Raises:
+        FileNotFoundError: NSD's map of valid voxels is missing.
+        LookupError: another experiment has no such map.
+    """
+    if (space, roi) != (TEMPLATE_SPACE, VALID):
+        return volume_mask(root, session.subject, roi, space)
+    if session.experiment != "nsd":
+        raise LookupError(
+            f"NSD's manual names no map of valid voxels for {session.experiment} in {space}. "
+            "Map a region there, and take that."
+        )
+    path = root / template_valid_path(session)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing. Fetch this file of the NSD tree.")
+    mask = read_volume(path)[0] > 0
+    _require_members(int(mask.sum()), roi, session.subject, "voxel")
     return mask
 
 

@@ -23,7 +23,9 @@ from mindeye.data.doctor.sessions import (
     region_of_space,
 )
 from mindeye.data.doctor.subject import map_checks, table_checks
+from mindeye.data.doctor.template import template_checks
 from mindeye.data.nsd import NSDTree
+from mindeye.data.nsd_spaces import TEMPLATE_SPACE
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how many sessions are read, how many there are."""
@@ -96,13 +98,15 @@ def _subject_checks(
     yield from presence_checks(tree, subject, to_read)
     readable = {layout.SPACE} if mask is not None else set()
     for space in dict.fromkeys(one.space for one in to_read):
-        if space != layout.SPACE:
+        if space not in (layout.SPACE, TEMPLATE_SPACE):
             found = region_of_space(tree, subject, space)
             yield from found
             readable |= {space} if found[0].state == "ok" else set()
     means: dict[str, list] = {}
     for one in to_read:
-        if one.space in readable and design is not None:
+        if one.space == TEMPLATE_SPACE:
+            yield from template_checks(tree, one.session)
+        elif one.space in readable and design is not None:
             checks, mean = read(tree, one)
             yield from checks
             is_main = one.space == layout.SPACE and one.session.experiment == "nsd"

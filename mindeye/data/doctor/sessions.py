@@ -18,6 +18,7 @@ from mindeye.data.nsd_spaces import (
     NATIVE_VERTICES,
     OTHER_EXPERIMENTS,
     SURFACE_SPACES,
+    TEMPLATE_SPACE,
     Session,
     surface_label_paths,
 )
@@ -49,7 +50,7 @@ def readings(tree: NSDTree, subject: int) -> list[Reading]:
                 continue
             numbers = tree.present_sessions(subject, beta_version=version, space=space)
             sessions = [Session(subject, number=one, beta_version=version) for one in numbers]
-            if version != "b1":
+            if version != "b1" and space != TEMPLATE_SPACE:
                 others = (Session(subject, name, None, version) for name in OTHER_EXPERIMENTS)
                 sessions += [one for one in others if _forms(tree, one, space)]
             found += [Reading(session, space) for session in sessions]

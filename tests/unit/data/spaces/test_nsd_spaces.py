@@ -64,7 +64,8 @@ def test_an_experiment_of_other_length_is_refused(own_every_space):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"space": "MNI"}, "Unknown space `MNI`. NSD's betas come in func1pt8mm, func1mm"),
+        ({"space": "T1"}, "Unknown space `T1`. NSD's betas come in func1pt8mm, func1mm, MNI"),
+        ({"space": "MNI", "source": "hdf5"}, "in MNI come as nii.gz, not `hdf5`"),
         ({"space": "fsaverage", "source": "hdf5"}, "in fsaverage come as mgh, not `hdf5`"),
         ({"space": "nativesurface", "source": "nii.gz"}, "come as hdf5, not `nii.gz`"),
         ({"source": "mgh"}, "Unknown source `mgh`. Pick one of auto, hdf5, nii.gz"),
