@@ -1,4 +1,4 @@
-"""A prepared folder -> batches of trials and of repeats, in memory."""
+"""A prepared folder -> batches of trials and of repeats, in memory or mapped into it."""
 
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 
 from mindeye.data.bundle import VoxelBundle
+from mindeye.data.mapped_trials import MappedRepeats, map_shards
 from mindeye.data.shards import TrialTable, read_image_ids, read_shards
 from mindeye.files import read_json, sha256_of
 from mindeye.nsd_layout import REPEATS_PER_IMAGE
@@ -130,20 +131,28 @@ class PreparedSubject:
 
     def repeats(self, split: str) -> RepeatBatch:
         """All images of one split, ascending, with their repeats (NSD: up to three), float16."""
-        table, manifest = self.table(split), self.manifest
+        mapped = self.mapped_repeats(split)
+        return mapped.take(torch.arange(len(mapped.image_ids)))
+
+    def mapped_repeats(self, split: str) -> MappedRepeats:
+        """The same, but betas stay on the disk until some images are taken.
+
+        Raises:
+            LookupError: no such split.
+            ValueError: a damaged shard.
+        """
+        manifest = self.manifest
         of_all = manifest.get("repeats_per_image", REPEATS_PER_IMAGE)
-        most = manifest["splits"][split].get("repeats_per_image", of_all)
-        image_ids, rows = np.unique(table.image_ids, return_inverse=True)
-        shape = (len(image_ids), most)
-        betas = np.zeros((*shape, self.num_voxels), dtype=np.float16)
-        present = np.zeros(shape, dtype=bool)
-        betas[rows, table.repeats] = table.betas
-        present[rows, table.repeats] = True
-        return RepeatBatch(
-            subject=self.subject,
-            betas=torch.from_numpy(betas),
-            present=torch.from_numpy(present),
-            image_ids=torch.from_numpy(image_ids),
+        trials = map_shards(
+            self._shards_of(split),
+            num_trials=manifest["splits"][split]["num_trials"],
+            num_voxels=self.num_voxels,
+        )
+        return MappedRepeats(
+            self.subject,
+            trials,
+            num_voxels=self.num_voxels,
+            repeats_per_image=manifest["splits"][split].get("repeats_per_image", of_all),
         )
 
     def verify(self) -> None:

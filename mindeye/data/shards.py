@@ -114,7 +114,7 @@ def read_image_ids(paths: Sequence[Path]) -> Int[np.ndarray, "images"]:
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{path} is missing. Prepare the subject again.") from error
         except (tarfile.TarError, OSError, KeyError, ValueError) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
     return np.array(sorted(found), dtype=np.int64)
 
 
@@ -130,10 +130,11 @@ def _samples(path: Path) -> Iterator[tuple[str, np.ndarray, dict]]:
                 betas = np.lib.format.read_array(content, allow_pickle=False)
                 yield sample["__key__"], betas, json.loads(sample["json"])
     except (tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def damaged(path: Path, error: Exception) -> ValueError:
+    """What to say of a shard that cannot be read."""
     return ValueError(
         f"{path} cannot be read ({error}). Was it cut off? Prepare the subject again."
     )

@@ -104,7 +104,7 @@ def begun_decoder(
     save_architecture(
         run.path,
         config.network,
-        num_voxels_of={one: subjects[one].train.betas.shape[2] for one in subjects},
+        num_voxels_of={one: subjects[one].train.num_voxels for one in subjects},
         token_shape=networks.clip.token_shape,
         latent_shape=networks.vae.latent_shape,
     )

@@ -1,12 +1,13 @@
 """A subject's scans and targets, ready for training."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindeye.data.batches import PreparedSubject
+from mindeye.data.mapped_trials import MappedRepeats
 from mindeye.pictures import as_images
 from mindeye.targets.cache import TargetTable, target_table
 from mindeye.training.networks import FrozenNetworks
@@ -18,7 +19,7 @@ class Subject:
     """A subject's training and validation scans with their targets."""
 
     number: int
-    train: RepeatBatch
+    train: MappedRepeats
     validation: RepeatBatch
     targets: TargetTable
     prepared: PreparedSubject
@@ -46,7 +47,7 @@ def open_subject(
     networks: FrozenNetworks,
     embed_progress: Callable[[int, int], None] | None = None,
 ) -> Subject:
-    """Loads train and validation scans and the cached targets; never the test scans."""
+    """Opens train and validation scans and the cached targets; never the test scans."""
     targets = target_table(
         prepared.path / "targets",
         prepared.images,
@@ -57,18 +58,14 @@ def open_subject(
     )
     return Subject(
         number=prepared.subject,
-        train=prepared.repeats("train"),
+        train=prepared.mapped_repeats("train"),
         validation=prepared.repeats("validation"),
         targets=targets,
         prepared=prepared,
     )
 
 
-def take(batch: RepeatBatch, rows: Int[Tensor, "images"]) -> RepeatBatch:
-    """Some images of a batch."""
-    return RepeatBatch(
-        subject=batch.subject,
-        betas=batch.betas[rows].float(),
-        present=batch.present[rows],
-        image_ids=batch.image_ids[rows],
-    )
+def take(repeats: MappedRepeats, rows: Int[Tensor, "images"]) -> RepeatBatch:
+    """Some images with their repeats, float32."""
+    batch = repeats.take(rows)
+    return replace(batch, betas=batch.betas.float())

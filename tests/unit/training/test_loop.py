@@ -79,13 +79,16 @@ def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
 
 def test_training_never_opens_the_test_split(tiny_experiment, tmp_path, monkeypatch):
     opened = []
-    table = PreparedSubject.table
 
-    def recording(self, split):
-        opened.append(split)
-        return table(self, split)
+    def recorded(plain):
+        def recording(self, split):
+            opened.append(split)
+            return plain(self, split)
 
-    monkeypatch.setattr(PreparedSubject, "table", recording)
+        return recording
+
+    for name in ("table", "mapped_repeats"):
+        monkeypatch.setattr(PreparedSubject, name, recorded(getattr(PreparedSubject, name)))
     train(tiny_experiment, tmp_path / "run")
     assert set(opened) == {"train", "validation"}
 

@@ -64,7 +64,8 @@ def test_some_images_of_a_batch_keep_ids_and_repeats_together(subject):
     part = take(subject.train, torch.tensor([5, 0]))
     assert part.image_ids.tolist() == [105, 100]
     assert part.present.tolist() == [[True] * 3, [True, True, False]]
-    torch.testing.assert_close(part.betas[0], subject.train.betas[5].float())
+    assert part.betas.dtype == torch.float32
+    torch.testing.assert_close(part.betas, subject.prepared.repeats("train").betas[[5, 0]].float())
 
 
 def test_derived_seeds_differ_and_fit_a_generator():
