@@ -1,7 +1,7 @@
 """The training loop: deterministic by step, resumable after any kill."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,12 +14,13 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.prior import DiffusionPrior
 from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
+from mindeye.training.ahead import one_ahead
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
 from mindeye.training.objective import StepBatch, step_losses
 from mindeye.training.optimizer import decay_groups
-from mindeye.training.order import derived_seed
+from mindeye.training.order import BatchRows, derived_seed
 from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.schedule import Phase, one_cycle
 from mindeye.training.starting import (
@@ -134,13 +135,12 @@ def run_steps(
         accelerator.unwrap_model(decoder).load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
     saved_at = time.monotonic()
-    for rows in length.batches(config.seed, first=state["step"] if state else 0):
-        step = rows.step
+    rows = length.batches(config.seed, first=state["step"] if state else 0)
+    # Betas and targets of the next step are read while this one is computed.
+    for step, batch, generator in one_ahead(_fed(config, material, rows, accelerator.device)):
         rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        generator = torch.Generator().manual_seed(derived_seed(config.seed, step))
-        batch = step_batch(config, material, rows, generator, accelerator.device)
         phase = length.phase(step, config.losses, by_epoch=by_epoch)
         values = one_step(config, accelerator, decoder, optimizer, batch, step, phase, generator)
         ends_epoch = (step + 1) % length.steps_per_epoch == 0
@@ -157,6 +157,15 @@ def run_steps(
                 {"weights": weights, "optimizer": optimizer.state_dict(), "step": step + 1}
             )
             saved_at = time.monotonic()
+
+
+def _fed(
+    config: ExperimentConfig, material: Material, rows: Iterator[BatchRows], device: torch.device
+) -> Iterator[tuple[int, StepBatch, torch.Generator]]:
+    """Each step with what it learns from and where its randomness comes from."""
+    for one in rows:
+        generator = torch.Generator().manual_seed(derived_seed(config.seed, one.step))
+        yield one.step, step_batch(config, material, one, generator, device), generator
 
 
 def one_step(
