@@ -19,23 +19,32 @@ def require_pairs(
         ValueError: other counts or sizes, or no image.
         FloatingPointError: NaN or infinity; the first images are named by position.
     """
-    if len(reconstructed) != len(seen):
-        raise ValueError(
-            f"{len(reconstructed)} reconstructions but {len(seen)} seen images. "
-            "Match them by image id before comparing."
-        )
     last = None if same_size else -2
-    if reconstructed.shape[1:last] != seen.shape[1:last]:
-        raise ValueError(
-            f"Reconstructions have shape {tuple(reconstructed.shape[1:])} but seen images "
-            f"{tuple(seen.shape[1:])}. Resize both to one size, or compute both with one network."
-        )
-    if len(seen) == 0 or seen[0].numel() == 0:
-        raise ValueError(
-            f"There is nothing to compare: shape {tuple(seen.shape)}. Is the test set empty?"
-        )
+    require_same_shape(tuple(reconstructed.shape), tuple(seen.shape), slice(1, last))
     for name, values in (("reconstructions", reconstructed), ("seen images", seen)):
         require_finite(name, values)
+
+
+def require_same_shape(
+    reconstructed: tuple[int, ...], seen: tuple[int, ...], compared: slice
+) -> None:
+    """Refuses other counts, other sizes on the compared axes, and nothing at all.
+
+    Raises:
+        ValueError: both counts or shapes.
+    """
+    if reconstructed[0] != seen[0]:
+        raise ValueError(
+            f"{reconstructed[0]} reconstructions but {seen[0]} seen images. "
+            "Match them by image id before comparing."
+        )
+    if reconstructed[compared] != seen[compared]:
+        raise ValueError(
+            f"Reconstructions have shape {reconstructed[1:]} but seen images {seen[1:]}. "
+            "Resize both to one size, or compute both with one network."
+        )
+    if 0 in seen:
+        raise ValueError(f"There is nothing to compare: shape {seen}. Is the test set empty?")
 
 
 def require_finite(name: str, values: Float[Tensor, "images *features"]) -> None:

@@ -1,78 +1,128 @@
 """Scores of reconstructed pictures against the shown ones, each image by itself."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
+from mindeye.metrics.facts import METRIC_FACTS, MetricFacts, metrics_of
 from mindeye.metrics.identification import (
+    correlation_distance,
     correlation_matrix,
     two_way_wins,
     two_way_wins_of_permutation,
 )
-from mindeye.metrics.pixels import (
-    NATIVE,
-    PUBLISHED,
-    ResizeChain,
-    pixel_correlation,
-    structural_similarity,
-)
+from mindeye.metrics.pairs import require_same_shape
+from mindeye.metrics.pixels import pixel_correlation, structural_similarity
+from mindeye.metrics.protocols import NATIVE_PROTOCOL, MetricProtocol
 from mindeye.metrics.statistics import metric_row, permutation_null
-from mindeye.pictures import as_images
-from mindeye.quirks import Quirks
-from mindeye.targets.clip import ClipTarget
+from mindeye.reconstruction.picture_source import (
+    BLOCK,
+    Pictures,
+    PictureSource,
+    drawn_source,
+    shown_source,
+)
+from mindeye.targets.metric_networks.network import MetricNetwork, PairNetwork
 from mindeye.types import MetricRow
 
-# Metric -> (chance, better). PixCorr and SSIM have no fixed chance: the floors show it.
-METRICS: Mapping[str, tuple[float | None, str]] = {
-    "PixCorr": (None, "higher"),
-    "SSIM": (None, "higher"),
-    "two-way identification (CLIP)": (0.5, "higher"),
-}
-PIXCORR, SSIM, TWO_WAY = METRICS
-BATCH = 100
-
-
-def chain_of(quirks: Quirks) -> ResizeChain:
-    """What pictures pass through before pixel metrics under resolved quirks."""
-    if not quirks.resized_through_256:
-        return NATIVE
-    return replace(PUBLISHED, antialias=not quirks.aliased_resizing)
+PIXCORR, SSIM, TWO_WAY = "PixCorr", "SSIM", "two-way identification (CLIP)"
+PerImage = Float[np.ndarray, "images"]
 
 
 @torch.inference_mode()
 def picture_scores(
-    reconstructed: UInt8[np.ndarray, "images height width 3"],
-    shown: UInt8[np.ndarray, "images shown_height shown_width 3"],
-    clip: ClipTarget,
-    *,
-    chain: ResizeChain = NATIVE,
-    ssim_by_columns: bool = False,
-) -> dict[str, Float[np.ndarray, "images"]]:
-    """Per-image values of every metric.
+    reconstructed: Pictures,
+    shown: Pictures,
+    networks: Mapping[str, MetricNetwork | PairNetwork],
+    protocol: MetricProtocol = NATIVE_PROTOCOL,
+) -> dict[str, PerImage]:
+    """Per-image values of PixCorr, SSIM and of every metric that the networks allow.
 
-    Both kinds of pictures have one size unless `chain` gives them one; it is for pixel metrics,
-    and CLIP sees pictures as they come. A picture without any variance (a blank one) has no
-    correlation; it scores 0, which is what a picture that says nothing deserves, and is not left
-    out.
+    Pictures are uint8 or floats in [0, 1], channels last, and may lie on disk (`numpy.memmap`).
+    Both kinds have one size unless the protocol gives them one. A picture without any variance (a
+    blank one) has no correlation; it scores 0, which is what a picture that says nothing deserves,
+    and is not left out.
+
+    Args:
+        networks: by their own names, as `open_networks` and `own_clip` give them.
+
+    Raises:
+        ValueError: other counts or sizes, values outside [0, 1], or a shown picture without
+            variance.
+        FloatingPointError: NaN or infinity.
     """
-    ours, theirs = as_images(reconstructed), as_images(shown)
-    blank = ours.flatten(1).std(1) < 1e-4
-    if blank.any():
-        ours = torch.where(blank.view(-1, 1, 1, 1), _ramp(ours.shape), ours)
-    correlation = pixel_correlation(ours, theirs, chain)
-    correlation = torch.where(blank, torch.zeros_like(correlation), correlation)
-    similarity = structural_similarity(ours, theirs, chain, by_columns=ssim_by_columns)
+    compared = slice(3, None) if protocol.pixels.sides else slice(1, None)
+    require_same_shape(reconstructed.shape, shown.shape, compared)
+    ours, theirs = drawn_source(reconstructed), shown_source(shown)
+    scores = _pixel_scores(ours, theirs, protocol)
+    for network in networks.values():
+        if isinstance(network, PairNetwork):
+            scores |= _pair_scores(ours, theirs, network, protocol)
+        else:
+            scores |= _network_scores(ours, theirs, network, protocol)
+    return {name: scores[name].numpy().astype(np.float64) for name in metrics_of(networks)}
+
+
+def _pixel_scores(
+    ours: PictureSource, theirs: PictureSource, protocol: MetricProtocol
+) -> dict[str, Tensor]:
+    correlations, similarities = [], []
+    for pair in zip(ours.blocks(BLOCK), theirs.blocks(BLOCK), strict=True):
+        correlations.append(pixel_correlation(*pair, protocol.pixels))
+        similarities.append(
+            structural_similarity(*pair, protocol.pixels, by_columns=protocol.ssim_by_columns)
+        )
+    correlation = torch.cat(correlations)
+    correlation[ours.blank] = 0
+    return {PIXCORR: correlation, SSIM: torch.cat(similarities)}
+
+
+def _pair_scores(
+    ours: PictureSource, theirs: PictureSource, network: PairNetwork, protocol: MetricProtocol
+) -> dict[str, Tensor]:
+    blocks = zip(ours.blocks(network.batch), theirs.blocks(network.batch), strict=True)
+    distances = [
+        network.distances(*(protocol.before_networks(images) for images in pair)) for pair in blocks
+    ]
+    return {name: torch.cat(distances) for name, _ in _facts_of(network)}
+
+
+def _network_scores(
+    ours: PictureSource, theirs: PictureSource, network: MetricNetwork, protocol: MetricProtocol
+) -> dict[str, Tensor]:
+    seen = [outputs_of(source, network, protocol) for source in (ours, theirs)]
     return {
-        PIXCORR: np.asarray(correlation, dtype=np.float64),
-        SSIM: np.asarray(similarity, dtype=np.float64),
-        TWO_WAY: np.asarray(
-            two_way_wins(pooled(ours, clip), pooled(theirs, clip)), dtype=np.float64
-        ),
+        name: COMPARISONS[facts.comparison](*(outputs[facts.output] for outputs in seen))
+        for name, facts in _facts_of(network)
     }
+
+
+COMPARISONS = {
+    "two-way": two_way_wins,
+    "distance": correlation_distance,
+    "cosine": cosine_similarity,
+}
+
+
+def _facts_of(network: MetricNetwork | PairNetwork) -> list[tuple[str, MetricFacts]]:
+    return [(name, one) for name, one in METRIC_FACTS.items() if one.network == network.name]
+
+
+def outputs_of(
+    source: PictureSource, network: MetricNetwork, protocol: MetricProtocol
+) -> dict[str, Float[Tensor, "images features"]]:
+    """What a network sees in pictures that come to it as the protocol says."""
+    found: dict[str, list[Tensor]] = {}
+    for images in source.blocks(network.batch):
+        if network.side is not None:
+            images = protocol.network_chain(network.side, network.interpolation)(images)
+        for name, rows in network.outputs(images).items():
+            found.setdefault(name, []).append(rows.cpu())
+    return {name: torch.cat(rows) for name, rows in found.items()}
 
 
 def score_rows(
@@ -81,7 +131,12 @@ def score_rows(
     """One row a metric, with the interval over images."""
     return [
         metric_row(
-            system, metric, values, rng, chance=METRICS[metric][0], better=METRICS[metric][1]
+            system,
+            metric,
+            values,
+            rng,
+            chance=METRIC_FACTS[metric].chance,
+            better=METRIC_FACTS[metric].better,
         )
         for metric, values in scores.items()
     ]
@@ -90,9 +145,9 @@ def score_rows(
 @torch.inference_mode()
 def permuted_row(
     system: str,
-    reconstructed: UInt8[np.ndarray, "images height width 3"],
-    shown: UInt8[np.ndarray, "images shown_height shown_width 3"],
-    clip: ClipTarget,
+    reconstructed: Pictures,
+    shown: Pictures,
+    clip: MetricNetwork,
     rng: np.random.Generator,
 ) -> MetricRow:
     """Two-way identification of these pictures if they had been dealt to the images at random.
@@ -100,8 +155,12 @@ def permuted_row(
     The row's interval is where 95 % of such scores lie: wins depend on each other, so that
     neither the binomial nor the bootstrap over images gives the interval of chance.
     """
+    facts = METRIC_FACTS[TWO_WAY]
     correlations = correlation_matrix(
-        pooled(as_images(reconstructed), clip), pooled(as_images(shown), clip)
+        *(
+            outputs_of(source, clip, NATIVE_PROTOCOL)[facts.output]
+            for source in (drawn_source(reconstructed), shown_source(shown))
+        )
     )
     null = permutation_null(
         lambda partner: (
@@ -118,16 +177,9 @@ def permuted_row(
         low=float(low),
         high=float(high),
         n=len(shown),
-        chance=METRICS[TWO_WAY][0],
-        better=METRICS[TWO_WAY][1],
+        chance=facts.chance,
+        better=facts.better,
     )
-
-
-def pooled(
-    images: Float[Tensor, "images 3 height width"], clip: ClipTarget
-) -> Float[Tensor, "images features"]:
-    """CLIP's image embedding: the CLS token."""
-    return torch.cat([clip.tokens(block)[:, 0] for block in images.split(BATCH)])
 
 
 def nearest_training_images(
@@ -144,7 +196,3 @@ def derangement(num_images: int, rng: np.random.Generator) -> Int[np.ndarray, "i
     partner = np.empty(num_images, dtype=np.int64)
     partner[order] = np.roll(order, 1)
     return partner
-
-
-def _ramp(shape: torch.Size) -> Tensor:
-    return torch.linspace(0, 1, shape[-1]).expand(shape)

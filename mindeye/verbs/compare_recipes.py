@@ -11,9 +11,10 @@ from jaxtyping import Float
 from mindeye.config import differences, to_mapping
 from mindeye.data.prepare import prepare_nsd
 from mindeye.files import read_json, write_json, write_text
+from mindeye.metrics.facts import METRIC_FACTS
 from mindeye.metrics.statistics import difference_row, metric_row
 from mindeye.reconstruction.opening import open_run
-from mindeye.reconstruction.scoring import METRICS, picture_scores
+from mindeye.reconstruction.scoring import picture_scores
 from mindeye.reconstruction.settings import (
     DRAWING_QUIRKS,
     ReconstructionConfig,
@@ -25,6 +26,7 @@ from mindeye.run import PLACES, RunFolder
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import preset_of
 from mindeye.targets.clip import load_clip
+from mindeye.targets.metric_networks.network import own_clip
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.loop import train
 from mindeye.types import MetricRow
@@ -176,7 +178,8 @@ def picture_scores_of(
     )
     opened = open_run(run.path)
     shown = shown_pictures(opened, drawn.image_ids, drawn.pictures.shape[1])
-    return picture_scores(drawn.pictures, shown, load_clip(opened.provenance["paths"]["clip"]))
+    clip = load_clip(opened.provenance["paths"]["clip"])
+    return picture_scores(drawn.pictures, shown, own_clip(clip))
 
 
 def decoding_quirks(run: RunFolder, concerned: Sequence[str]) -> list[str]:
@@ -213,8 +216,8 @@ def comparison_rows(
 
 
 def _about(metric: str) -> tuple[float | None, str]:
-    if metric in METRICS:
-        return METRICS[metric]
+    if metric in METRIC_FACTS:
+        return METRIC_FACTS[metric].chance, METRIC_FACTS[metric].better
     return 1 / int(metric.rsplit(" ", 1)[1]), "higher"
 
 

@@ -14,6 +14,7 @@ from mindeye.reconstruction.pipeline import reconstruct
 from mindeye.reconstruction.prior_sampler import prior_sampler
 from mindeye.reconstruction.scoring import picture_scores
 from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.targets.metric_networks.network import own_clip
 from mindeye.training.ridge_baseline import ridge_decoded
 from mindeye.types import MetricRow
 from mindeye.verbs.evaluate import Evaluation, shown_pictures
@@ -52,7 +53,7 @@ def without_img2img(
         progress=progress,
     )
     shown = shown_pictures(run, drawn.image_ids, drawn.pictures.shape[1])
-    return picture_scores(drawn.pictures, shown, artist.clip)
+    return picture_scores(drawn.pictures, shown, own_clip(artist.clip))
 
 
 def ridge_system(
@@ -82,7 +83,7 @@ def ridge_system(
         progress=watch("reconstruct from ridge"),
     )
     shown = shown_pictures(run, drawn.image_ids, drawn.pictures.shape[1])
-    return retrieval, picture_scores(drawn.pictures, shown, artist.clip)
+    return retrieval, picture_scores(drawn.pictures, shown, own_clip(artist.clip))
 
 
 def paired_rows(

@@ -10,6 +10,7 @@ import torch
 
 from mindeye.files import sha256_of, write_json
 from mindeye.metrics.pixels import resize
+from mindeye.metrics.protocols import EVALUATION_QUIRKS, protocol_of
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images, as_pictures
 from mindeye.quirks import Quirks
@@ -17,7 +18,6 @@ from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
 from mindeye.reconstruction.pipeline import Artist, reconstruct
 from mindeye.reconstruction.scoring import (
-    chain_of,
     derangement,
     nearest_training_images,
     permuted_row,
@@ -27,14 +27,13 @@ from mindeye.reconstruction.scoring import (
 from mindeye.report.tables import write_rows_tsv, write_tsv
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget, load_clip
+from mindeye.targets.metric_networks.network import own_clip
 from mindeye.types import Decoded, MetricRow
 from mindeye.verbs.device import require_device
 from mindeye.verbs.reconstruct import scans_of
 from mindeye.verbs.saved_results import Manifest, read_manifest, read_pictures
 from mindeye.verbs.switched_on import switched_on
 
-EVALUATION_QUIRKS = ("aliased_resizing", "resized_through_256", "ssim_by_columns")
-"""The switches of `Quirks` that change how pictures are scored."""
 CEILING = "ceiling: true tokens"
 SHUFFLED = "floor: shuffled scans"
 NEAREST = "floor: nearest training image"
@@ -84,12 +83,12 @@ def evaluate_folder(
     place = run_of(folder, about, run_path)
     on = switched_on(RunFolder(path=place), compat, quirk_settings, EVALUATION_QUIRKS)
     quirks = Quirks(**dict.fromkeys(on, True)).resolved()
-    chain = chain_of(quirks)
+    protocol = protocol_of(quirks)
     run = open_run(place, subject=about["subject"], data=data, device=device)
     artist = open_artist(run, device)
     require_generator(folder, manifest.generator, artist)
     # A chain brings both to one size, and is published for pictures as they are stored.
-    side = None if chain.sides else ours.pictures.shape[1]
+    side = None if protocol.pixels.sides else ours.pictures.shape[1]
     shown = shown_pictures(run, ours.image_ids, side)
     rng = np.random.default_rng(seed)
     pictures = {
@@ -99,12 +98,13 @@ def evaluate_folder(
         NEAREST: nearest_pictures(run, manifest, ours.image_ids, side),
         **({} if ours.blurry is None else {"blurry only": ours.blurry}),
     }
-    clip = scoring_clip(artist, run, quirks)
-    how = {"chain": chain, "ssim_by_columns": quirks.ssim_by_columns}
-    per_image = {name: picture_scores(one, shown, clip, **how) for name, one in pictures.items()}
+    judges = own_clip(scoring_clip(artist, run, quirks))
+    per_image = {
+        name: picture_scores(one, shown, judges, protocol) for name, one in pictures.items()
+    }
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
-    rows.append(permuted_row(PERMUTED, ours.pictures, shown, clip, rng))
-    about = {**about, "metrics": chain.describe(), "quirks": list(on)}
+    rows.append(permuted_row(PERMUTED, ours.pictures, shown, judges["clip"], rng))
+    about = {**about, "metrics": protocol.pixels.describe(), "quirks": list(on)}
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)
     return result

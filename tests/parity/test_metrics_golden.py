@@ -11,6 +11,9 @@ from mindeye.metrics.identification import (
     two_way_identification,
 )
 from mindeye.metrics.pixels import ResizeChain, pixel_correlation, structural_similarity
+from mindeye.metrics.protocols import protocol_named, protocol_of
+from mindeye.quirks import Quirks
+from mindeye.reconstruction.scoring import picture_scores
 from mindeye.retrieval.accuracy import (
     PUBLISHED_NAMES,
     brain_retrieval_rivals,
@@ -38,6 +41,25 @@ def test_pixel_metrics_through_256_then_425_are_the_published_ones(golden, metri
     )
     published = golden[f"metric.{name}_per_image.antialias_{antialias}"]
     np.testing.assert_allclose(values, published, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "antialias"),
+    [
+        (protocol_named("mindeye1"), False),
+        (protocol_named("mindeye2"), False),
+        (protocol_of(Quirks(compat="mindeye1", aliased_resizing=False).resolved()), True),
+    ],
+    ids=["mindeye1", "mindeye2", "mindeye1 on a later torchvision"],
+)
+def test_scores_under_a_published_protocol_are_the_published_ones(golden, protocol, antialias):
+    drawn, shown = (
+        np.moveaxis(golden[f"metric.{name}"], 1, -1) for name in ("reconstructed", "seen")
+    )
+    scores = picture_scores(drawn, shown, {}, protocol)
+    for metric, name in (("PixCorr", "pixcorr"), ("SSIM", "ssim")):
+        published = golden[f"metric.{name}_per_image.antialias_{antialias}"]
+        np.testing.assert_allclose(scores[metric], published, rtol=0, atol=1e-6)
 
 
 def test_identification_and_distance_are_the_published_ones(golden):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,27 +8,29 @@ from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 from torchvision.transforms.functional import resize
 
-from mindeye.metrics.pixels import NATIVE, ResizeChain
+from mindeye.metrics.pixels import ResizeChain, pixel_correlation
+from mindeye.metrics.pixels import structural_similarity as structural_similarity_of_ours
+from mindeye.metrics.protocols import NATIVE_PROTOCOL, protocol_of
+from mindeye.pictures import as_images
 from mindeye.quirks import Quirks
+from mindeye.reconstruction.picture_source import BLOCK
 from mindeye.reconstruction.scoring import (
-    METRICS,
     PIXCORR,
     SSIM,
     TWO_WAY,
-    chain_of,
     derangement,
     nearest_training_images,
     permuted_row,
     picture_scores,
-    pooled,
     score_rows,
 )
 from mindeye.targets.clip import load_clip
+from mindeye.targets.metric_networks.network import own_clip
 
 
 @pytest.fixture(scope="module")
 def clip(networks):
-    return load_clip(networks.clip)
+    return own_clip(load_clip(networks.clip))
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def shown() -> np.ndarray:
 
 def test_the_shown_pictures_themselves_are_perfect(shown, clip):
     scores = picture_scores(shown, shown, clip)
-    assert scores.keys() == METRICS.keys()
+    assert list(scores) == [PIXCORR, SSIM, TWO_WAY]
     for values in scores.values():
         np.testing.assert_allclose(values, np.ones(6), atol=1e-4)
 
@@ -67,8 +70,10 @@ def test_pixel_metrics_are_those_of_the_protocol(shown, clip, antialias, resized
     """Second witness: torchvision resizes, NumPy and scikit-image compare."""
     shown, drawn = shown[:2], (shown[:2] * 0.5 + shown[2:4] * 0.5).astype(np.uint8)
     shown = shown.repeat(9, axis=1).repeat(9, axis=2) if resized else shown  # 288 px shrink
-    quirks = Quirks(resized_through_256=resized, aliased_resizing=not antialias).resolved()
-    scores = picture_scores(drawn, shown, clip, chain=chain_of(quirks), ssim_by_columns=by_columns)
+    quirks = Quirks(
+        resized_through_256=resized, aliased_resizing=not antialias, ssim_by_columns=by_columns
+    )
+    scores = picture_scores(drawn, shown, clip, protocol_of(quirks.resolved()))
     for index in range(2):
         first, second = (
             torch.from_numpy(one[index]).permute(2, 0, 1).double() / 255 for one in (drawn, shown)
@@ -93,30 +98,53 @@ def test_pixel_metrics_are_those_of_the_protocol(shown, clip, antialias, resized
 def test_a_chain_changes_pixel_metrics_only(shown, clip):
     drawn = shown[[1, 2, 3, 4, 5, 0]]
     native = picture_scores(drawn, shown, clip)
-    chained = picture_scores(drawn, shown, clip, chain=ResizeChain(sides=(16,), antialias=False))
+    chain = ResizeChain(sides=(16,), antialias=False)
+    chained = picture_scores(drawn, shown, clip, replace(NATIVE_PROTOCOL, pixels=chain))
     np.testing.assert_array_equal(native[TWO_WAY], chained[TWO_WAY])
     assert np.abs(native[SSIM] - chained[SSIM]).min() > 1e-3
 
 
+def test_pictures_in_blocks_and_as_floats_score_what_pictures_at_once_score(shown, clip):
+    rng = np.random.default_rng(1)
+    many = rng.integers(0, 256, (2 * BLOCK + 3, 16, 16, 3), dtype=np.uint8)
+    drawn = (many // 2 + rng.integers(0, 128, many.shape, dtype=np.uint8)).astype(np.uint8)
+    scores = picture_scores(drawn, many, {})
+    # Second witness: the metrics themselves on all pictures at once.
+    expected = pixel_correlation(as_images(drawn), as_images(many))
+    np.testing.assert_array_equal(scores[PIXCORR], expected)
+    expected = structural_similarity_of_ours(as_images(drawn), as_images(many))
+    np.testing.assert_array_equal(scores[SSIM], expected)
+    floats = picture_scores(drawn.astype(np.float32) / 255, many, {})
+    np.testing.assert_array_equal(floats[PIXCORR], scores[PIXCORR])
+
+
 @pytest.mark.parametrize(
-    ("quirks", "expected"),
+    ("change", "error", "text"),
     [
-        (Quirks(), "native size"),
-        (Quirks(aliased_resizing=True), "native size"),
-        (Quirks(resized_through_256=True), "256 then 425 px, bilinear, antialias on"),
-        (Quirks(compat="mindeye1"), "256 then 425 px, bilinear, antialias off"),
-        (Quirks(compat="mindeye2"), "256 then 425 px, bilinear, antialias off"),
-        (Quirks(compat="mindeye2", resized_through_256=False), "native size"),
+        (lambda one: one[:3], ValueError, "3 reconstructions but 40 seen images"),
+        (lambda one: one[:, :8], ValueError, r"shape \(8, 16, 3\) but seen images \(16, 16, 3\)"),
+        (lambda one: one * 255, ValueError, "values from 0 to 255, but"),
+        (lambda one: with_nan(one, 33), FloatingPointError, r"NaN or infinity.*\[33\]"),
     ],
 )
-def test_quirks_choose_the_chain(quirks, expected):
-    assert chain_of(quirks.resolved()).describe() == expected
-    assert chain_of(Quirks().resolved()) is NATIVE
+def test_pictures_that_cannot_be_scored_are_refused_by_their_position(change, error, text):
+    shown = np.random.default_rng(0).random((40, 16, 16, 3), dtype=np.float32)
+    shown[0, 0, 0, 0], shown[0, 0, 0, 1] = 0, 1
+    with pytest.raises(error, match=text):
+        picture_scores(change(shown), shown, {})
 
 
-def test_the_pooled_embedding_is_the_cls_token(shown, clip):
-    images = torch.rand(3, 3, 32, 32)
-    torch.testing.assert_close(pooled(images, clip), clip.tokens(images)[:, 0])
+def with_nan(pictures: np.ndarray, place: int) -> np.ndarray:
+    changed = pictures.copy()
+    changed[place, 0, 0, 0] = np.nan
+    return changed
+
+
+def test_a_blank_shown_picture_is_refused_by_its_position():
+    shown = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    shown[35] = 7
+    with pytest.raises(ValueError, match=r"1 of 40 seen images have no variance.*\[35\]"):
+        picture_scores(shown, shown, {})
 
 
 def test_rows_tell_mean_interval_chance_and_direction(shown, clip):
@@ -152,7 +180,7 @@ def test_the_interval_of_chance_is_that_of_all_orders(clip):
         rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
         for _ in range(2)
     )
-    row = permuted_row("dealt", drawn, shown, clip, np.random.default_rng(0))
+    row = permuted_row("dealt", drawn, shown, clip["clip"], np.random.default_rng(0))
     # Second witness: the metric itself on the pictures in each of the 120 orders.
     scores = [
         picture_scores(drawn[list(order)], shown, clip)[TWO_WAY].mean()
@@ -164,7 +192,7 @@ def test_the_interval_of_chance_is_that_of_all_orders(clip):
 
 
 def test_pictures_that_say_something_lie_above_their_interval_of_chance(shown, clip):
-    row = permuted_row("dealt", shown, shown, clip, np.random.default_rng(0))
+    row = permuted_row("dealt", shown, shown, clip["clip"], np.random.default_rng(0))
     assert (row.low, row.high) != (row.value, row.value)
     assert row.high < 1
     assert (row.metric, row.n, row.chance) == (TWO_WAY, 6, 0.5)

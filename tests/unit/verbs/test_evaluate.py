@@ -7,18 +7,14 @@ import pytest
 
 from mindeye.files import read_json
 from mindeye.metrics.pixels import PUBLISHED, pixel_correlation
+from mindeye.metrics.protocols import EVALUATION_QUIRKS
 from mindeye.pictures import as_images
 from mindeye.quirks import Quirks
 from mindeye.reconstruction.opening import open_artist, open_run
 from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.targets.clip import load_clip
-from mindeye.verbs.evaluate import (
-    EVALUATION_QUIRKS,
-    evaluate_folder,
-    scoring_clip,
-    shown_pictures,
-)
+from mindeye.verbs.evaluate import evaluate_folder, scoring_clip, shown_pictures
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report_parts import ReportParts, saved_parts
 from mindeye.verbs.saved_results import read_pictures
