@@ -1,0 +1,142 @@
+"""From subjects to a group: each subject first, then what so few subjects allow to say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from mindeye.metrics.permutation import MOST_ENUMERATED, sign_flip_floor, sign_flip_p
+from mindeye.metrics.statistics import Interval, proportion_interval
+from mindeye.types import MetricRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectResult:
+    """One subject's value of one metric, tested within that subject's images."""
+
+    subject: int
+    row: MetricRow
+    """With its interval over images."""
+    p: float
+    """One-sided, against chance or against another system."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupResult:
+    """Subjects first, their mean last, and what may be claimed of the group."""
+
+    rows: list[MetricRow]
+    text: str
+    passed: int
+    """Subjects whose own test passed."""
+    prevalence: Interval
+    """Of `passed`: the exact interval of the share of people for whom it would."""
+    sign_flip: float
+    """Two-sided p over all flips of the subjects' signs."""
+    sign_flip_floor: float
+    """The smallest that p could be with so many subjects."""
+
+
+def group_result(
+    results: Sequence[SubjectResult],
+    *,
+    alpha: float = 0.05,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> GroupResult:
+    """Rows and sentences for one metric of one system over its subjects.
+
+    Args:
+        limits: what the metric cannot leave; cuts the interval of the mean.
+
+    Raises:
+        ValueError: a subject stands twice, rows of several metrics, or no chance to compare with.
+    """
+    _require_one_metric(results)
+    rows = [one.row for one in results]
+    values = np.array([row.value for row in rows])
+    sign = 1.0 if rows[0].better == "higher" else -1.0
+    above = sign * (values - np.array([row.chance for row in rows]))
+    passed = int(sum(one.p < alpha for one in results))
+    prevalence = proportion_interval(passed, len(rows))
+    floor = sign_flip_floor(len(rows))
+    p = sign_flip_p(above) if len(rows) <= MOST_ENUMERATED else float("nan")
+    text = f"{rows[0].metric}: {_count_text(passed, prevalence, alpha, len(rows))}"
+    if len(rows) > 1:
+        mean = mean_of_subjects(rows, limits)
+        text += f" {_mean_text(mean, values)} {_floor_text(p, floor, alpha, len(rows))}"
+        rows = [*rows, mean]
+    return GroupResult(
+        rows=rows,
+        text=text,
+        passed=passed,
+        prevalence=prevalence,
+        sign_flip=p,
+        sign_flip_floor=floor,
+    )
+
+
+def mean_of_subjects(
+    rows: Sequence[MetricRow], limits: tuple[float, float] = (-np.inf, np.inf)
+) -> MetricRow:
+    """The mean of two or more subjects with Student's t interval; `n` counts subjects.
+
+    A bootstrap over four subjects would be too narrow: it holds the truth four times in five.
+    """
+    values = np.array([row.value for row in rows])
+    half = stdtrit(len(rows) - 1, 0.975) * standard_error(values)
+    first = rows[0]
+    return MetricRow(
+        system=f"mean of {len(rows)} subjects",
+        metric=first.metric,
+        value=float(values.mean()),
+        low=float(max(values.mean() - half, limits[0])),
+        high=float(min(values.mean() + half, limits[1])),
+        n=len(rows),
+        chance=first.chance if len({row.chance for row in rows}) == 1 else None,
+        better=first.better,
+    )
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean over subjects."""
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
+def _require_one_metric(results: Sequence[SubjectResult]) -> None:
+    subjects = [one.subject for one in results]
+    twice = sorted({subject for subject in subjects if subjects.count(subject) > 1})
+    if twice or not results:
+        raise ValueError(
+            f"A group needs every subject once, but subject {twice[0]} stands twice."
+            if twice
+            else "A group of no subjects has no mean. Give one result a subject."
+        )
+    metrics = sorted({one.row.metric for one in results})
+    if len(metrics) > 1 or any(one.row.chance is None for one in results):
+        raise ValueError(
+            f"Subjects are compared in one metric with a known chance, not in {metrics} with "
+            f"{[one.row.chance for one in results]}. Give differences their chance, 0."
+        )
+
+
+def _count_text(passed: int, prevalence: Interval, alpha: float, total: int) -> str:
+    people = "" if total > 1 else " One subject says nothing of other people."
+    share = f"[{prevalence.low:.3f}, {prevalence.high:.3f}]"
+    group = f"; the share of such people lies in {share}" if total > 1 else ""
+    return f"better than chance in {passed} of {total} (each p < {alpha:g} within){group}.{people}"
+
+
+def _mean_text(mean: MetricRow, values: np.ndarray) -> str:
+    return (
+        f"Mean of subjects {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}] (t interval, "
+        f"{len(values) - 1} degrees of freedom; standard error {standard_error(values):.3f})."
+    )
+
+
+def _floor_text(p: float, floor: float, alpha: float, total: int) -> str:
+    limit = f"with {total} subjects no two-sided sign-flip test can fall below {floor:.2g}"
+    if floor >= alpha:
+        return f"No test over subjects can reach {alpha:g}: {limit}."
+    tested = f"Sign-flip test over subjects: p = {p:.2g}; " if np.isfinite(p) else ""
+    return f"{tested}{limit}." if tested else f"{limit[0].upper()}{limit[1:]}."
