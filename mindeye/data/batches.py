@@ -80,6 +80,11 @@ class PreparedSubject:
         names = read_json(path) if path.exists() else {}
         return {int(image_id): name for image_id, name in names.items()}
 
+    @property
+    def is_test_only(self) -> bool:
+        """Whether nothing here can be trained on: it tests runs that were trained elsewhere."""
+        return not self.manifest["splits"]["train"]["num_trials"]
+
     def roi_of_voxels(self) -> dict[str, Bool[np.ndarray, "voxels"]]:
         """V1, V2, V3, hV4, ventral, lateral, parietal, where they have a voxel here."""
         return self.bundle.roi_of_voxels()

@@ -177,3 +177,24 @@ def synthetic_stimuli_paths(subject: int) -> tuple[Path, Path]:
     folder = Path("nsddata_stimuli/stimuli/nsdsynthetic")
     name = layout.subject_name(subject)
     return folder / "nsdsynthetic_stimuli.hdf5", folder / f"nsdsynthetic_colorstimuli_{name}.hdf5"
+
+
+def synthetic_names_path() -> Path:
+    """Names and classes of the 284 pictures."""
+    return Path("nsddata/experiments/nsdsynthetic/nsdsyntheticimageinformation.csv")
+
+
+def imagery_responses_path(subject: int, run: str) -> Path:
+    """One row per trial of one run, such as `visA`; in a folder of its own kind, `bdata`."""
+    name = layout.subject_name(subject)
+    return Path("nsddata/bdata/nsdimagery") / f"nsdimagery_{name}_{run}.tsv"
+
+
+def imagery_pairs_path(name: str) -> Path:
+    """Number, file and letter of each target of set `A`, `B` or `C`."""
+    return Path("nsddata/experiments/nsdimagery") / f"{name}_pair_list.mat"
+
+
+def imagery_picture_path(name: str, file: str) -> Path:
+    """A target picture of one set."""
+    return Path("nsddata/experiments/nsdimagery/rawtargetimages") / f"set{name}" / file

@@ -2,10 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int, UInt8
 
 import mindeye
 from mindeye.data.batches import MANIFEST, SCHEMA
@@ -134,21 +135,32 @@ def _write_bundle(folder: Path, chosen: Request, statistics: dict[int, Statistic
 
 def _write_images(folder: Path, chosen: Request, report: Callable[[str, int], None]) -> None:
     """Pictures block by block, their ids, and captions where the tree has them."""
-    image_ids = chosen.image_ids
+    image_ids, done = chosen.image_ids, 0
+    for count in write_pictures(
+        folder, image_ids, image_blocks(chosen.tree.stimuli_path(), image_ids)
+    ):
+        done += count
+        report("images", done)
+    captions = chosen.tree.captions(image_ids.tolist())
+    if captions:
+        write_json(folder / "captions.json", captions)
+
+
+def write_pictures(
+    folder: Path,
+    image_ids: Int[np.ndarray, "images"],
+    blocks: Iterable[UInt8[np.ndarray, "block side side 3"]],
+) -> Iterator[int]:
+    """Writes image_ids.npy and images.npy; yields the size of each block once it is written."""
     np.save(folder / "image_ids.npy", image_ids, allow_pickle=False)
-    done = 0
     with (folder / "images.npy").open("wb") as stream:
-        for block in image_blocks(chosen.tree.stimuli_path(), image_ids):
-            if not done:
+        for number, block in enumerate(blocks):
+            if not number:
                 shape = (len(image_ids), *block.shape[1:])
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(stream, header)
             stream.write(np.ascontiguousarray(block).data)
-            done += len(block)
-            report("images", done)
-    captions = chosen.tree.captions(image_ids.tolist())
-    if captions:
-        write_json(folder / "captions.json", captions)
+            yield len(block)
 
 
 def _manifest(

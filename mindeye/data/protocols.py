@@ -31,6 +31,7 @@ from jaxtyping import Bool, Int
 from mindeye import nsd_layout as layout
 from mindeye.data.design import Design
 from mindeye.data.splits import VALIDATION_SHARE, split_images, trials_of_split
+from mindeye.data.transfer.trials import EXPERIMENT_OF
 
 DEFAULT_PROTOCOL = "nsd-40-new_test"
 SESSIONS_OF_LATER_RELEASE = 3
@@ -82,6 +83,11 @@ def protocol_of(name: str) -> Protocol:
     Raises:
         LookupError: lists the names.
     """
+    if name in EXPERIMENT_OF:
+        raise LookupError(
+            f"`{name}` only tests: see `mindeye.data.transfer.prepare.prepare_transfer`, or "
+            "`mindeye prepare nsd --protocol`."
+        )
     if name not in PROTOCOLS:
         raise LookupError(f"Unknown protocol `{name}`. Pick one of {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]

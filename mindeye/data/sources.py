@@ -1,6 +1,6 @@
 """Which files of a tree a prepared folder was made of, so that another tree is told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mindeye import nsd_layout as layout
@@ -15,25 +15,35 @@ def sources_of(tree: NSDTree, settings: Mapping) -> dict[str, str]:
     Both forms of a session where both are there: which one is read changes nothing.
     """
     subject, version = settings["subject"], settings["beta_version"]
-    atlases = {parse_roi(settings["roi"])[0], *layout.ROI_LABELS}
     paths = [
         layout.expdesign_path(),
         layout.responses_path(subject),
         layout.stimuli_path(),
         layout.captions_path(),
-        layout.ncsnr_path(subject, version),
-        *(layout.roi_path(subject, atlas) for atlas in sorted(atlases)),
-        *(layout.ctab_path(subject, atlas) for atlas in sorted(atlases)),
+        *region_paths(subject, version, settings["roi"]),
         *(
             layout.betas_path(subject, session, extension, version)
             for session in settings["sessions"]
             for extension in ("hdf5", "nii.gz")
         ),
     ]
+    return fingerprints_of(tree.root, paths)
+
+
+def region_paths(subject: int, version: str, roi: str) -> list[Path]:
+    """Files that decide the voxels and what is known of them."""
+    atlases = sorted({parse_roi(roi)[0], *layout.ROI_LABELS})
+    return [
+        layout.ncsnr_path(subject, version),
+        *(layout.roi_path(subject, atlas) for atlas in atlases),
+        *(layout.ctab_path(subject, atlas) for atlas in atlases),
+    ]
+
+
+def fingerprints_of(root: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Path -> fingerprint, of those that are there."""
     return {
-        Path(path).as_posix(): fingerprint_of(tree.root / path)
-        for path in paths
-        if (tree.root / path).is_file()
+        path.as_posix(): fingerprint_of(root / path) for path in paths if (root / path).is_file()
     }
 
 

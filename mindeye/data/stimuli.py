@@ -51,6 +51,17 @@ def image_blocks(
             yield block
 
 
+def num_synthetic_pictures(path: Path) -> int:
+    """Pictures in one of the files of nsdsynthetic.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a damaged file, or another layout.
+    """
+    with _pictures(path, None) as pictures:
+        return len(pictures)
+
+
 def synthetic_pictures(
     paths: tuple[Path, Path], image_numbers: Int[np.ndarray, "images"]
 ) -> UInt8[np.ndarray, "images height width 3"]:

@@ -1,0 +1,1 @@
+"""Experiments that only test what the main one trained: nsdsynthetic and nsdimagery."""
