@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mindeye import __version__
-from mindeye.report.banner import SIMULATED
+from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.decode_options import decode_options, perform_decode
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
@@ -167,11 +167,12 @@ def _reconstruct(options: argparse.Namespace) -> None:
     drawing = {**chosen, "device": options.device, "progress": watch("reconstruct")}
     reconstruct_run(options.run, options.out, config, **drawing)
     print(f"pictures: {options.out / 'pictures'}")
-    _print_banner(read_manifest(options.out).about["simulated"])
+    about = read_manifest(options.out).about
+    _print_banner(about["simulated"], about)
 
 
 def _retrieve(options: argparse.Namespace) -> None:
-    from mindeye.verbs.retrieve import retrieve_run
+    from mindeye.verbs.retrieve import name_of, retrieve_run
 
     result = retrieve_run(
         options.run,
@@ -182,7 +183,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         **given_quirks(options),
         device=options.device,
     )
-    _print_scores(result, options.run / "retrieval.json")
+    _print_scores(result, options.run / f"{name_of(result.about)}.json")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -232,10 +233,12 @@ def _print_scores(result, path: Path) -> None:
 
     print(format_rows(result.rows))
     print(f"rows: {path}")
-    _print_banner(result.about["simulated"])
+    _print_banner(result.about["simulated"], result.about)
 
 
-def _print_banner(simulated: Mapping | None) -> None:
+def _print_banner(simulated: Mapping | None, about: Mapping | None = None) -> None:
     """Last on the screen, where it is seen."""
+    for line in lines_of_test(about or {}):
+        print(line)
     if simulated is not None:
         print(SIMULATED)

@@ -14,6 +14,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
 from mindeye.reconstruction.pipeline import Artist
+from mindeye.reconstruction.transfer_data import about_test, require_fits
 from mindeye.run import RunFolder
 from mindeye.targets.cache import TargetTable, target_table
 from mindeye.targets.clip import ClipTarget, load_clip
@@ -32,7 +33,9 @@ class OpenRun:
 
     @property
     def about(self) -> dict:
-        """What every artefact of this run repeats."""
+        """What every artefact of this run repeats; of data that only test it, where they lie."""
+        trained = self.provenance["data"][self.index]
+        other = about_test(self.prepared, trained) if self.prepared.is_test_only else {}
         return {
             "run": str(self.folder.path.resolve()),
             "weights": sha256_of(self.folder.weights_path),
@@ -44,7 +47,14 @@ class OpenRun:
             "roi": self.prepared.manifest["roi"],
             "voxel_hash": self.prepared.manifest["voxel_hash"],
             "simulated": self.prepared.manifest["simulated"],
+            **other,
         }
+
+    @property
+    def index(self) -> int:
+        """Which of the run's subjects this is."""
+        numbers = [one["subject"] for one in self.provenance["data"]]
+        return numbers.index(self.prepared.subject)
 
 
 def open_run(
@@ -53,7 +63,8 @@ def open_run(
     """Opens a run for one subject, by default its first.
 
     Args:
-        data: the subject's prepared folder, where it has moved since training.
+        data: the subject's prepared folder, where it has moved since training, or one that only
+            tests.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
@@ -66,7 +77,12 @@ def open_run(
     index = index_of(path, provenance, subject)
     place = data or Path(provenance["paths"]["data"][index])
     prepared = PreparedSubject(place)
-    _require_same_data(place, prepared.manifest, provenance["data"][index])
+    trained = provenance["data"][index]
+    _require_same_voxels(place, prepared.manifest, trained)
+    if prepared.is_test_only:
+        require_fits(place, prepared, trained, Path(provenance["paths"]["data"][index]))
+    else:
+        _require_same_data(place, prepared.manifest, trained)
     clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
     require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
@@ -123,13 +139,39 @@ def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> 
     return 0 if subject is None else trained.index(subject)
 
 
-def _require_same_data(place: Path, found: dict, trained: dict) -> None:
-    """Refuses a prepared folder with other voxels or trials: its test set may be the training's."""
+def open_training(run: OpenRun) -> tuple[PreparedSubject, TargetTable]:
+    """The subject's training images and their targets, also where other data test the run.
+
+    Raises:
+        FileNotFoundError: the folder of the training is gone.
+        ValueError: it holds other data now.
+    """
+    if not run.prepared.is_test_only:
+        return run.prepared, run.targets
+    place = Path(run.provenance["paths"]["data"][run.index])
+    prepared = PreparedSubject(place)
+    _require_same_data(place, prepared.manifest, run.provenance["data"][run.index])
+    clip, vae = clip_of(run.folder), load_vae(run.provenance["paths"]["vae"])
+    folder = prepared.path / "targets"
+    return prepared, target_table(folder, prepared.images, prepared.image_ids, clip, vae)
+
+
+def _require_same_voxels(place: Path, found: dict, trained: dict) -> None:
+    """Refuses another subject, or other voxels of the same."""
+    if found["subject"] != trained["subject"]:
+        raise ValueError(
+            f"{place} is of subject {found['subject']}, but subject {trained['subject']} of this "
+            "run is asked for. Give that subject's folder, or choose another one with --subject."
+        )
     if found["voxel_hash"] != trained["voxel_hash"]:
         raise ValueError(
             f"{place} has voxels {found['voxel_hash'][:12]}, but this run was trained on "
             f"{trained['voxel_hash'][:12]}. Prepare the same subject with the same ROI."
         )
+
+
+def _require_same_data(place: Path, found: dict, trained: dict) -> None:
+    """Refuses a prepared folder with other trials: its test set may be the training's."""
     if found["files"] != trained["files"]:
         other = sorted(
             name for name in found["files"] if found["files"][name] != trained["files"].get(name)

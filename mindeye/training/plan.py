@@ -90,8 +90,8 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
 
     Raises:
         FileNotFoundError: no prepared folder there.
-        ValueError: none, one subject twice, fewer images than a batch takes, or a test image that
-            is or was a training image (`require_no_leak`).
+        ValueError: none, one that only tests, one subject twice, fewer images than a batch takes,
+            or a test image that is or was a training image (`require_no_leak`).
     """
     if not config.data:
         raise ValueError(
@@ -99,6 +99,12 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
             "Make one with `mindeye prepare`."
         )
     prepared = [PreparedSubject(path) for path in config.data]
+    for one in prepared:
+        if one.is_test_only:
+            raise ValueError(
+                f"{one.path} holds {one.manifest['protocol']}, which only tests: there is nothing "
+                "to train on. Train on the subject's main sessions, and test with --data."
+            )
     _require_once(prepared)
     length_of(config.schedule, {one.subject: _num_images(one) for one in prepared})
     require_no_leak(prepared, config.start_from)

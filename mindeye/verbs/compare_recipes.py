@@ -31,7 +31,7 @@ from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.loop import train
 from mindeye.types import MetricRow
 from mindeye.verbs.demo_baselines import Watch, pools_of
-from mindeye.verbs.evaluate import shown_pictures
+from mindeye.verbs.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.retrieve import RETRIEVAL_QUIRKS, retrieve_run
 

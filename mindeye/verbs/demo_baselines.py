@@ -17,7 +17,8 @@ from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.targets.metric_networks.network import own_clip
 from mindeye.training.ridge_baseline import ridge_decoded
 from mindeye.types import MetricRow
-from mindeye.verbs.evaluate import Evaluation, shown_pictures
+from mindeye.verbs.evaluate import Evaluation
+from mindeye.verbs.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import scans_of
 from mindeye.verbs.retrieve import Retrieval, retrieval_of
 

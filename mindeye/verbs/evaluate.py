@@ -1,25 +1,19 @@
 """`mindeye evaluate`: a folder of reconstructions -> scores with floors and ceilings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mindeye.files import sha256_of, write_json
-from mindeye.metrics.pixels import resize
 from mindeye.metrics.protocols import EVALUATION_QUIRKS, protocol_of
-from mindeye.models.contrastive_head import embedding_of
-from mindeye.pictures import as_images, as_pictures
 from mindeye.quirks import Quirks
-from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
-from mindeye.reconstruction.pipeline import Artist, reconstruct
+from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.scoring import (
     derangement,
-    nearest_training_images,
     permuted_row,
     picture_scores,
     score_rows,
@@ -28,13 +22,17 @@ from mindeye.report.tables import write_rows_tsv, write_tsv
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.targets.metric_networks.network import own_clip
-from mindeye.types import Decoded, MetricRow
+from mindeye.types import MetricRow
 from mindeye.verbs.device import require_device
-from mindeye.verbs.reconstruct import scans_of
-from mindeye.verbs.saved_results import Manifest, read_manifest, read_pictures
+from mindeye.verbs.pictures_beside import (
+    CEILING,
+    nearest_pictures,
+    shown_pictures,
+    true_token_pictures,
+)
+from mindeye.verbs.saved_results import read_manifest, read_pictures
 from mindeye.verbs.switched_on import switched_on
 
-CEILING = "ceiling: true tokens"
 SHUFFLED = "floor: shuffled scans"
 NEAREST = "floor: nearest training image"
 PERMUTED = "chance: pictures dealt at random"
@@ -68,6 +66,7 @@ def evaluate_folder(
 
     Args:
         run_path: the run that drew the folder, where it has moved since.
+        data: the prepared folder that was drawn, where it has moved since.
         compat: the published system whose metrics are taken; None takes those of the run.
         quirk_settings: `name=on` or `name=off`, on top.
 
@@ -84,18 +83,24 @@ def evaluate_folder(
     on = switched_on(RunFolder(path=place), compat, quirk_settings, EVALUATION_QUIRKS)
     quirks = Quirks(**dict.fromkeys(on, True)).resolved()
     protocol = protocol_of(quirks)
+    # Data that only test the run are not those that its provenance knows.
+    data = data or (Path(about["data"]) if "data" in about else None)
     run = open_run(place, subject=about["subject"], data=data, device=device)
+    require_same_test(folder, about, run.about)
     artist = open_artist(run, device)
     require_generator(folder, manifest.generator, artist)
     # A chain brings both to one size, and is published for pictures as they are stored.
     side = None if protocol.pixels.sides else ours.pictures.shape[1]
     shown = shown_pictures(run, ours.image_ids, side)
     rng = np.random.default_rng(seed)
+    shuffled = ours.pictures[derangement(len(shown), rng)]
+    drawn = true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress)
+    nearest, reason = nearest_pictures(run, manifest, ours.image_ids, side)
     pictures = {
         about["system"]: ours.pictures,
-        CEILING: true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress),
-        SHUFFLED: ours.pictures[derangement(len(shown), rng)],
-        NEAREST: nearest_pictures(run, manifest, ours.image_ids, side),
+        CEILING: drawn,
+        SHUFFLED: shuffled,
+        **({} if nearest is None else {NEAREST: nearest}),
         **({} if ours.blurry is None else {"blurry only": ours.blurry}),
     }
     judges = own_clip(scoring_clip(artist, run, quirks))
@@ -105,6 +110,7 @@ def evaluate_folder(
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
     rows.append(permuted_row(PERMUTED, ours.pictures, shown, judges["clip"], rng))
     about = {**about, "metrics": protocol.pixels.describe(), "quirks": list(on)}
+    about |= {"without": {NEAREST: reason}} if reason else {}
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)
     return result
@@ -134,6 +140,25 @@ def run_of(folder: Path, about: Mapping[str, Any], given: Path | None) -> Path:
     return place
 
 
+def require_same_test(folder: Path, drawn: Mapping[str, Any], opened: Mapping[str, Any]) -> None:
+    """Refuses the images of another protocol or task than the folder's.
+
+    Raises:
+        ValueError: names both.
+    """
+    if "trained_by" not in drawn and "trained_by" not in opened:
+        return
+    names = [
+        " ".join(str(one[key]) for key in ("protocol", "task") if one.get(key))
+        for one in (drawn, opened)
+    ]
+    if names[0] != names[1]:
+        raise ValueError(
+            f"{folder} holds images of {names[0]}, but the data are of {names[1]}. "
+            "Give the prepared folder that was drawn with --data."
+        )
+
+
 def require_generator(folder: Path, drawn_by: str, artist: Artist) -> None:
     """Refuses another generator than the folder's: it cannot draw the ceiling.
 
@@ -157,58 +182,6 @@ def scoring_clip(artist: Artist, run: OpenRun, quirks: Quirks) -> ClipTarget:
     if is_here and is_plain and loaded.antialias == antialias:
         return loaded
     return load_clip(run.provenance["paths"]["clip"], antialias=antialias)
-
-
-def shown_pictures(run: OpenRun, image_ids: np.ndarray, side: int | None) -> np.ndarray:
-    """What the person saw, uint8, resized to `side` (bilinear, antialiased) where it differs."""
-    shown = as_images(run.prepared.images[run.prepared.rows_of(image_ids)])
-    fits = side is None or shown.shape[-1] == side
-    return as_pictures(shown if fits else resize(shown, side, antialias=True))
-
-
-def true_token_pictures(
-    run: OpenRun,
-    artist: Artist,
-    image_ids: np.ndarray,
-    folder: Path,
-    manifest: Manifest,
-    progress: Callable[[int, int], None] | None,
-) -> np.ndarray:
-    """What the generator draws from the shown images' own tokens, from noise, one candidate."""
-    ids = torch.from_numpy(image_ids)
-    tokens = run.targets.tokens(ids).to(next(run.decoder.parameters()).device)
-    truth = Decoded(
-        image_ids=ids,
-        brain_tokens=tokens,
-        embeddings=embedding_of(tokens),
-        image_tokens=None,
-        latents=None,
-    )
-    drawn = reconstruct(
-        truth,
-        artist,
-        replace(manifest.settings, candidates=1, strength=1.0),
-        folder / "true_tokens",
-        sample_tokens=None,
-        # A folder from before the run moved is opened again, so it keeps the run's path.
-        about={**manifest.about, "system": CEILING},
-        progress=progress,
-    )
-    return drawn.pictures
-
-
-def nearest_pictures(
-    run: OpenRun, manifest: Manifest, image_ids: np.ndarray, side: int | None
-) -> np.ndarray:
-    """For each scan, the training image that the contrastive head finds closest."""
-    scans = scans_of(run.prepared, manifest.about["split"], None, 0)
-    averaged = "averaged_outputs" in manifest.settings.quirks
-    decoded = decode(run.decoder, scans, averaged_outputs=averaged)
-    row_of = {image_id: row for row, image_id in enumerate(scans.image_ids.tolist())}
-    brain = decoded.embeddings[[row_of[image_id] for image_id in image_ids.tolist()]].cpu()
-    training = run.prepared.repeats("train").image_ids
-    found = nearest_training_images(brain, embedding_of(run.targets.tokens(training)))
-    return shown_pictures(run, training.numpy()[found], side)
 
 
 def save_evaluation(result: Evaluation, folder: Path) -> None:

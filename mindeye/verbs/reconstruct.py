@@ -142,6 +142,7 @@ def plan_reconstruction(
     manifest = PreparedSubject(data or Path(provenance["paths"]["data"][index])).manifest
     vae = load_vae(provenance["paths"]["vae"])
     total = manifest["splits"][split]["num_images"]
+    _require_images(manifest, split, total)
     return ReconstructionPlan(
         subject=provenance["data"][index]["subject"],
         split=split,
@@ -165,6 +166,7 @@ def scans_of(
     """
     scans = prepared.repeats(split)
     total = len(scans.image_ids)
+    _require_images(prepared.manifest, split, total)
     if num_images is None:
         return scans
     count = _count_of(num_images, total)
@@ -193,6 +195,14 @@ def settled_config(
         prior = new_decoder(run_path).prior
     num_noises(sampler_of(config), config.prior_steps, prior.config.train_times)
     return config
+
+
+def _require_images(manifest: Mapping[str, Any], split: str, total: int) -> None:
+    """Refuses a split that data which only test do not have."""
+    if not total:
+        raise ValueError(
+            f"{manifest['protocol']} has no {split} images: it only tests. Leave --split out."
+        )
 
 
 def _count_of(num_images: int | None, total: int) -> int:

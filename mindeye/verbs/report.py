@@ -15,7 +15,7 @@ from mindeye.report.plots import RoiContribution
 from mindeye.report.tables import rows_as_records
 from mindeye.training.roi_contribution import region_scores
 from mindeye.types import MetricRow
-from mindeye.verbs.evaluate import shown_pictures
+from mindeye.verbs.pictures_beside import shown_pictures
 from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts
 from mindeye.verbs.saved_results import (
     found_images,
@@ -50,6 +50,11 @@ def report_run(
     """
     run = open_run(parts.run, subject=parts.subject, data=parts.data)
     about = run.about
+    if run.prepared.is_test_only:
+        raise ValueError(
+            f"A report shows the run's own test images, but {run.prepared.path} holds those of "
+            f"{about['protocol']}. Leave --data out; `mindeye evaluate` scores that folder."
+        )
     saved = saved_parts(parts, about)
     scores = [one for one in (saved.retrieval, saved.evaluation) if one is not None]
     rows = [row for one in scores for row in one.rows]

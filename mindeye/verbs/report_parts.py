@@ -62,6 +62,11 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     advice = "Give the folder of this run and subject with --reconstructions."
     drawn = read_manifest(folder).about
     require_same_run(folder, drawn, about, advice)
+    if "trained_by" in drawn:
+        raise ValueError(
+            f"{folder} holds images of {drawn['protocol']}, but a report shows the run's own test "
+            "images. Give a folder of these with --reconstructions."
+        )
     if drawn["split"] != "test":
         raise ValueError(
             f"{folder} holds {drawn['split']} images, but a report shows test images. "

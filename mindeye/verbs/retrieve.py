@@ -1,9 +1,10 @@
 """`mindeye retrieve`: how well a run finds the seen image, and the scan of an image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -50,6 +51,8 @@ def retrieve_run(
     device: str = "cpu",
 ) -> Retrieval:
     """Retrieval among a run's test images; writes RUN/retrieval.json and .tsv.
+
+    Of data that only test the run, the files are named after their protocol and task.
 
     Args:
         seed: of the bootstrap, and of pools that are drawn.
@@ -122,10 +125,17 @@ def default_pools(num_images: int) -> tuple[int, ...]:
     return (*(size for size in (2, 10, 100, 300) if size < num_images), num_images)
 
 
+def name_of(about: Mapping[str, Any]) -> str:
+    """`retrieval`; `retrieval-nsd-imagery-vision` of other data than the run's own test."""
+    other = (about["protocol"], about.get("task")) if "trained_by" in about else ()
+    return "-".join(part for part in ("retrieval", *other) if part)
+
+
 def save_retrieval(result: Retrieval, folder: Path) -> None:
-    """RUN/retrieval.json with provenance, and RUN/retrieval.tsv for scripts."""
+    """RUN/retrieval.json with provenance, and RUN/retrieval.tsv for scripts; see `name_of`."""
+    name = name_of(result.about)
     write_json(
-        folder / "retrieval.json",
+        folder / f"{name}.json",
         {
             **result.about,
             "rows": [asdict(row) for row in result.rows],
@@ -133,4 +143,4 @@ def save_retrieval(result: Retrieval, folder: Path) -> None:
             "found_ids": result.found_ids.tolist(),
         },
     )
-    write_rows_tsv(folder / "retrieval.tsv", result.rows, simulated=result.about["simulated"])
+    write_rows_tsv(folder / f"{name}.tsv", result.rows, simulated=result.about["simulated"])
