@@ -17,6 +17,7 @@ from mindeye.verbs.shared_options import (
 
 PRESETS = "nsd-like, hard, tiny or no-signal"
 PROTOCOLS = "nsd-40-new_test, nsd-37-avg, nsd-special515 or nsd-session-heldout"
+TEST_PROTOCOLS = "that only test a run: nsd-synthetic, nsd-imagery"
 
 
 def demo_options(verbs) -> argparse.ArgumentParser:
@@ -73,7 +74,8 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
         ("--roi", "e.g. prf-visualrois:V1v+V1d (default: nsdgeneral)"),
         ("--source", "auto, hdf5 or nii.gz (default: auto)"),
         ("--zscore", "session-train, session-all, train-global or none (default: session-train)"),
-        ("--protocol", f"{PROTOCOLS} (default: nsd-40-new_test)"),
+        ("--protocol", f"{PROTOCOLS} (default: nsd-40-new_test); {TEST_PROTOCOLS}"),
+        ("--task", "of nsd-imagery: imagery or vision (default: imagery)"),
         ("--peer", "prepare NSD exactly as this published system did: takagi"),
     ):
         verb.add_argument(name, help=about)

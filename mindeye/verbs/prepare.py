@@ -8,8 +8,12 @@ from mindeye.data import prepare as nsd
 from mindeye.data.peer_presets import with_preset
 from mindeye.data.peers.mindeye1 import prepare_mindeye1
 from mindeye.data.peers.mindeye2 import prepare_mindeye2
+from mindeye.data.transfer.prepare import prepare_transfer
+from mindeye.data.transfer.trials import EXPERIMENT_OF
 
-SETTINGS = ("roi", "sessions", "beta_version", "source", "zscore", "protocol", "peer", "seed")
+SETTINGS = (
+    *("roi", "sessions", "beta_version", "source", "zscore", "protocol", "peer", "seed", "task"),
+)
 """What can be chosen of NSD."""
 TAKEN: dict[str, tuple[str, ...]] = {
     "nsd": SETTINGS,
@@ -46,6 +50,13 @@ def prepare_data(
             f"The files of {dataset} leave no choice of {', '.join(refused)}. "
             "Leave that out, or prepare NSD itself."
         )
+    if dataset == "nsd" and settings.get("protocol") in EXPERIMENT_OF:
+        _require_transfer(settings)
+        return prepare_transfer(root, subject=subject, out=out, progress=progress, **settings)
+    if "task" in settings:
+        raise ValueError(
+            "Only nsd-imagery has tasks. Leave --task out, or add --protocol nsd-imagery."
+        )
     peer = settings.pop("peer", None)
     if peer is not None:
         settings = with_preset(peer, settings)
@@ -55,3 +66,15 @@ def prepare_data(
         "mindeye2": prepare_mindeye2,
     }
     return prepare_of[dataset](root, subject=subject, out=out, progress=progress, **settings)
+
+
+def _require_transfer(settings: Mapping[str, Any]) -> None:
+    """Refuses what one session that only tests leaves no choice of."""
+    reason_of = {
+        "sessions": "it has one session",
+        "seed": "it has no validation images to choose",
+        "peer": "no preset of a published system is known for it",
+    }
+    for name, reason in reason_of.items():
+        if name in settings:
+            raise ValueError(f"{settings['protocol']} takes no --{name}: {reason}. Leave that out.")

@@ -4,7 +4,7 @@ import pytest
 
 from mindeye.cli import main
 from mindeye.verbs import prepare
-from mindeye.verbs.options import PROTOCOLS
+from mindeye.verbs.options import PROTOCOLS, TEST_PROTOCOLS
 
 BEHIND = {
     "nsd": (prepare.nsd, "prepare_nsd"),
@@ -65,3 +65,53 @@ def test_the_help_names_every_protocol():
     from mindeye.data.protocols import PROTOCOLS as KNOWN
 
     assert PROTOCOLS.replace(" or ", ", ").split(", ") == list(KNOWN)
+    assert TEST_PROTOCOLS.split(": ")[1].split(", ") == list(prepare.EXPERIMENT_OF)
+
+
+@pytest.fixture
+def handed_to_transfer(monkeypatch, tmp_path):
+    """The same for the protocols that only test."""
+
+    def run(*arguments: str) -> dict:
+        calls = []
+        monkeypatch.setattr(
+            prepare, "prepare_transfer", lambda root, **given: calls.append(given) or root
+        )
+        main(["prepare", "nsd", str(tmp_path), "--out", str(tmp_path / "out"), *arguments])
+        (given,) = calls
+        return {name: one for name, one in given.items() if name not in ("out", "progress")}
+
+    return run
+
+
+def test_protocols_that_only_test_have_a_function_of_their_own(handed_to_transfer):
+    options = ["--task", "vision", "--zscore", "none", "--source", "hdf5", "--roi", "streams"]
+    assert handed_to_transfer("--protocol", "nsd-imagery", "--subject", "2", *options) == {
+        "subject": 2,
+        "protocol": "nsd-imagery",
+        "task": "vision",
+        "zscore": "none",
+        "source": "hdf5",
+        "roi": "streams",
+    }
+    only = handed_to_transfer("--protocol", "nsd-synthetic")
+    assert only == {"subject": 1, "protocol": "nsd-synthetic"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--protocol", "nsd-synthetic", "--sessions", "1"], "it has one session"),
+        (["--protocol", "nsd-imagery", "--seed", "1"], "no validation images to choose"),
+        (["--protocol", "nsd-imagery", "--peer", "takagi"], "no preset of a published system"),
+        (["--task", "vision"], "Only nsd-imagery has tasks"),
+        (["--protocol", "nsd-37-avg", "--task", "vision"], "Only nsd-imagery has tasks"),
+    ],
+)
+def test_what_a_test_of_one_session_leaves_no_choice_of_is_refused(
+    handed_to_transfer, options, message, capsys
+):
+    with pytest.raises(SystemExit) as ended:
+        handed_to_transfer(*options)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
