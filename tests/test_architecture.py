@@ -20,6 +20,7 @@ LAYERS = (
         "config",
         "run",
         "nsd_layout",
+        "mosaic_layout",
         "quirks",
         "pickle_machine",
     },

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int16
+from jaxtyping import Bool, Float, Float32, Int, Int16, Int32
 
 from mindeye.data.roi import areas_of_voxels, coordinates_of, read_volume
 from mindeye.files import atomic_folder, read_json, write_json
@@ -30,9 +30,14 @@ def voxel_hash(
     return digest.hexdigest()
 
 
-def ordered_hash(space: str, num_voxels: int) -> str:
+def ordered_hash(
+    space: str, num_voxels: int, columns: Int[np.ndarray, "voxels"] | None = None
+) -> str:
     """For voxels without coordinates: columns, in order, of the source that `space` names."""
-    return hashlib.sha256(f"{space}|{num_voxels} voxels without coordinates".encode()).hexdigest()
+    digest = hashlib.sha256(f"{space}|{num_voxels} voxels without coordinates".encode())
+    if columns is not None:
+        digest.update(np.ascontiguousarray(columns, dtype="<i8").tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,8 @@ class VoxelBundle:
     label_of_voxel: dict[str, Int16[np.ndarray, "voxels"]]
     """Atlas -> label of each voxel; 0 or less is none."""
     label_names: dict[str, dict[int, str]]
+    columns: Int32[np.ndarray, "voxels"] | None = None
+    """Which ones of the source's own voxels these are, where it gives no grid: grayordinates."""
     units: str = PERCENT_SIGNAL_CHANGE
     """Of the betas before z-scoring."""
     provenance: dict = field(default_factory=dict)
@@ -74,7 +81,7 @@ class VoxelBundle:
     @property
     def voxel_hash(self) -> str:
         if self.coordinates is None:
-            return ordered_hash(self.space, self.num_voxels)
+            return ordered_hash(self.space, self.num_voxels, self.columns)
         return voxel_hash(self.space, self.shape, self.affine, self.coordinates)
 
     def mask(self) -> Bool[np.ndarray, "x y z"]:
@@ -123,6 +130,11 @@ class VoxelBundle:
             )
         if on_grid:
             _check_coordinates(self, other)
+        elif self.voxel_hash != other.voxel_hash:
+            raise ValueError(
+                f"The {self.num_voxels} voxels here are other ones of {self.space} than there, or "
+                f"in another order. Were they chosen in another way (`{self.roi}`, `{other.roi}`)?"
+            )
 
     def save(self, folder: Path) -> None:
         """Writes a new folder, whole or not at all."""
@@ -131,6 +143,8 @@ class VoxelBundle:
                 image = nibabel.Nifti1Image(self.mask().astype(np.int16), self.affine)
                 nibabel.save(image, temporary / "mask.nii.gz")
                 np.save(temporary / "coordinates.npy", self.coordinates, allow_pickle=False)
+            if self.columns is not None:
+                np.save(temporary / "columns.npy", self.columns, allow_pickle=False)
             for name in _ARRAYS:
                 np.save(temporary / f"{name}.npy", getattr(self, name), allow_pickle=False)
             labels = [self.label_of_voxel[atlas] for atlas in self.label_of_voxel]
@@ -159,6 +173,8 @@ class VoxelBundle:
             mask, affine = read_volume(folder / "mask.nii.gz")
             coordinates = _load_array(folder / "coordinates.npy")
         arrays = {name: _load_array(folder / f"{name}.npy") for name in _ARRAYS}
+        if (folder / "columns.npy").exists():
+            arrays["columns"] = _load_array(folder / "columns.npy")
         labels = _load_array(folder / "roi_labels.npy")
         bundle = cls(
             **{name: meta[name] for name in ("subject", "space", "roi", "beta_version", "zscore")},

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from mindeye.data.batches import PreparedSubject
 
 NSD = "nsd"
+ORIGINAL_NAMES = "original file names"
+"""The picture set of data sets that keep the file names of ImageNet, COCO, THINGS and so on."""
 DATASETS_OF_NSD = (NSD, "mindeye1", "mindeye2")
 """Their subjects are the same people, and their image ids mean the same pictures."""
 
