@@ -21,6 +21,7 @@ LAYERS = (
         "run",
         "nsd_layout",
         "mosaic_layout",
+        "things_layout",
         "quirks",
         "pickle_machine",
     },

@@ -12,15 +12,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 VISUAL_AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "V1": ("prf-visualrois", ("V1v", "V1d")),
-    "V2": ("prf-visualrois", ("V2v", "V2d")),
-    "V3": ("prf-visualrois", ("V3v", "V3d")),
+    "V1": ("prf-visualrois", ("V1", "V1v", "V1d")),
+    "V2": ("prf-visualrois", ("V2", "V2v", "V2d")),
+    "V3": ("prf-visualrois", ("V3", "V3v", "V3d")),
     "hV4": ("prf-visualrois", ("hV4",)),
     "ventral": ("streams", ("ventral",)),
     "lateral": ("streams", ("lateral",)),
     "parietal": ("streams", ("parietal",)),
 }
-"""The areas that reports speak of -> (atlas, its labels). Areas may overlap."""
+"""The areas that reports speak of -> (atlas, its labels). Areas may overlap.
+
+NSD tells ventral and dorsal parts apart, other data sets do not.
+"""
 
 BROKEN = (EOFError, OSError, ValueError, zlib.error)
 

@@ -38,9 +38,9 @@ def simulate_mosaic(out: Path, request: SimulationRequest) -> None:
     Raises:
         ValueError: something is there.
     """
-    experiment = make_toy_experiment(mosaic_plan(request), request)
     marker = marker_of("mosaic", request)
     with new_folder(out) as folder:
+        experiment = make_toy_experiment(mosaic_plan(request), request)
         write_json(folder / SIMULATED_FILE, marker)
         write_pictures(folder, experiment)
         _table(experiment, request.subject).to_csv(

@@ -30,6 +30,7 @@ from mindeye.data.other_datasets.mosaic_trials import (
     opened,
     read_betas,
 )
+from mindeye.data.other_datasets.noise_ceilings import ncsnr_of
 from mindeye.data.picture_files import PICTURE_SIDE, find_pictures, square_pictures
 from mindeye.data.prepare import Progress
 from mindeye.data.splits import SPLITS, split_images
@@ -230,9 +231,3 @@ def _bundle(
     if ceiling is not None:
         known["ncsnr"] = ncsnr_of(ceiling[columns])
     return replace(unknown, **known)
-
-
-def ncsnr_of(noise_ceiling: Float32[np.ndarray, "voxels"]) -> Float32[np.ndarray, "voxels"]:
-    """Undoes NC(1) = 100 ncsnr^2 / (ncsnr^2 + 1) (Allen et al. 2022)."""
-    share = np.clip(noise_ceiling, 0, 99.9) / 100
-    return np.sqrt(share / (1 - share)).astype(np.float32)

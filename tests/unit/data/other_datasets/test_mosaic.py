@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.data.other_datasets.mosaic import ncsnr_of, prepare_mosaic
+from mindeye.data.other_datasets.mosaic import prepare_mosaic
+from mindeye.data.other_datasets.noise_ceilings import ncsnr_of
 from mindeye.mosaic_layout import TrialName, parse_trial, trial_name
 
 
