@@ -100,38 +100,54 @@ def _stream(
     path: Path, image: nibabel.Nifti1Image, positions: Int[np.ndarray, "voxels"], num_trials: int
 ) -> tuple[Float32[np.ndarray, "trials voxels"], Float[np.ndarray, "x y z"]]:
     """Betas of the positions, and the mean over all trials of the whole volume."""
-    stored, shape = image.dataobj, image.shape[:3]
-    dtype, count = np.dtype(stored.dtype), int(np.prod(shape))
-    # The file walks x fastest.
-    places = np.ravel_multi_index(np.unravel_index(positions, shape), shape, order="F")
+    shape, places = image.shape[:3], file_positions(positions, image.shape[:3])
     betas = np.empty((num_trials, len(places)), dtype=np.float32)
-    total = np.zeros(count)
-    try:
-        with _opened(path) as stream:
-            stream.seek(stored.offset)
-            for trial, volume in enumerate(_volumes(stream, dtype, count, num_trials)):
-                betas[trial] = volume[places]
-                total += volume
-            while stream.read(1 << 20):  # to the checksum at the end of a gzip stream
-                pass
-    except _BROKEN as error:
-        raise ValueError(f"{path} cannot be read ({error}). Was it cut off?") from error
-    slope, offset = np.float32(stored.slope), np.float32(stored.inter)
+    total = np.zeros(int(np.prod(shape)))
+    for trial, volume in enumerate(stored_volumes(path, image, num_trials)):
+        betas[trial] = volume[places]
+        total += volume
+    slope, offset = scale_of(image)
     if (slope, offset) != (1, 0):
         betas = betas * slope + offset
     mean = (total / num_trials * slope + offset).reshape(shape, order="F")
     return betas, mean
 
 
+def file_positions(
+    positions: Int[np.ndarray, "voxels"], shape: tuple[int, ...]
+) -> Int[np.ndarray, "voxels"]:
+    """Positions in the flattened (x, y, z) array -> in the file, which walks x fastest."""
+    return np.ravel_multi_index(np.unravel_index(positions, shape), shape, order="F")
+
+
+def scale_of(image: nibabel.Nifti1Image) -> tuple[np.float32, np.float32]:
+    """Slope and offset that make values of what is stored."""
+    return np.float32(image.dataobj.slope), np.float32(image.dataobj.inter)
+
+
+def stored_volumes(
+    path: Path, image: nibabel.Nifti1Image, num_trials: int
+) -> Iterator[Shaped[np.ndarray, "places"]]:
+    """Volume by volume as stored and in the order of the file; only one is in memory.
+
+    Raises:
+        ValueError: cut off, or damaged.
+    """
+    stored, count = image.dataobj, int(np.prod(image.shape[:3]))
+    dtype = np.dtype(stored.dtype)
+    try:
+        with _opened(path) as stream:
+            stream.seek(stored.offset)
+            for trial in range(num_trials):
+                content = stream.read(count * dtype.itemsize)
+                if len(content) < count * dtype.itemsize:
+                    raise EOFError(f"it ends in trial {trial} of {num_trials}, counted from 0")
+                yield np.frombuffer(content, dtype)
+            while stream.read(1 << 20):  # to the checksum at the end of a gzip stream
+                pass
+    except _BROKEN as error:
+        raise ValueError(f"{path} cannot be read ({error}). Was it cut off?") from error
+
+
 def _opened(path: Path) -> BufferedIOBase:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def _volumes(
-    stream: BufferedIOBase, dtype: np.dtype, count: int, num_trials: int
-) -> Iterator[Shaped[np.ndarray, "places"]]:
-    for trial in range(num_trials):
-        content = stream.read(count * dtype.itemsize)
-        if len(content) < count * dtype.itemsize:
-            raise EOFError(f"it ends in trial {trial} of {num_trials}, counted from 0")
-        yield np.frombuffer(content, dtype)

@@ -1,0 +1,1 @@
+"""LAION-fMRI: from its published files to a prepared folder."""
