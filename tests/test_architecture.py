@@ -22,6 +22,7 @@ LAYERS = (
         "nsd_layout",
         "mosaic_layout",
         "things_layout",
+        "laion_layout",
         "quirks",
         "pickle_machine",
     },
