@@ -1,5 +1,6 @@
 """Pictures that a user has from their owners: found by name below a folder, read one by one."""
 
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -74,18 +75,33 @@ def square_pictures(
         yield row, square_picture(path_of[image_id], side)
 
 
-def square_picture(path: Path, side: int) -> UInt8[np.ndarray, "side side 3"]:
+def square_picture(
+    path: Path, side: int, *, content: bytes | None = None, behind: float | None = None
+) -> UInt8[np.ndarray, "side side 3"]:
     """The middle square of a picture, resized with a bicubic filter that averages when shrinking.
+
+    Args:
+        content: of the picture where it is no file of its own; `path` then says where it is from.
+        behind: gray from 0 to 255 on which a picture with an alpha channel was shown; None leaves
+            the channel out.
 
     Raises:
         ValueError: no picture.
     """
     try:
-        with Image.open(path) as picture:
-            rgb = picture.convert("RGB")
+        with Image.open(path if content is None else io.BytesIO(content)) as picture:
+            rgb = picture.convert("RGB") if behind is None else _on_gray(picture, behind)
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Fetch the picture again.") from error
     short = min(rgb.size)
     left, top = (rgb.width - short) // 2, (rgb.height - short) // 2
     square = rgb.crop((left, top, left + short, top + short))
     return np.asarray(square.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _on_gray(picture: Image.Image, gray: float) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    values = np.asarray(picture.convert("RGBA"), dtype=np.float32)
+    alpha = values[..., 3:] / 255
+    return Image.fromarray(np.rint(values[..., :3] * alpha + gray * (1 - alpha)).astype(np.uint8))

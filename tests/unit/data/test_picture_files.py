@@ -58,3 +58,23 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
     with pytest.raises(ValueError, match=r"cut\.jpg cannot be read"):
         square_picture(tmp_path / "cut.jpg", 4)
+
+
+def test_a_transparent_picture_is_put_on_the_gray_that_it_was_shown_on(tmp_path):
+    values = np.random.default_rng(3).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    values[:4, :, 3] = 0
+    Image.fromarray(values).save(tmp_path / "one.png")
+    alpha = values[..., 3:].astype(np.float64) / 255
+    expected = values[..., :3] * alpha + 127.5 * (1 - alpha)
+    shown = square_picture(tmp_path / "one.png", 8, behind=127.5)
+    np.testing.assert_allclose(shown, expected, atol=0.501)
+    inside = (tmp_path / "one.png").read_bytes()
+    elsewhere = square_picture(tmp_path / "archive.h5", 8, content=inside, behind=127.5)
+    np.testing.assert_array_equal(elsewhere, shown)
+
+
+def test_an_opaque_picture_is_the_same_on_any_gray(tmp_path):
+    values = np.random.default_rng(4).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "one.png")
+    np.testing.assert_array_equal(square_picture(tmp_path / "one.png", 8, behind=127.5), values)
+    np.testing.assert_array_equal(square_picture(tmp_path / "one.png", 8), values)
