@@ -24,6 +24,13 @@ VISUAL_AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 NSD tells ventral and dorsal parts apart, other data sets do not.
 """
+AREAS_IN_MASKS: dict[str, tuple[str, ...]] = {
+    "V1": ("V1v", "V1d"),
+    "V2": ("V2v", "V2d"),
+    "V3": ("V3v", "V3d"),
+    "hV4": ("hV4",),
+}
+"""The same where each label is a mask of its own. Their parts of higher visual cortex are others."""
 
 BROKEN = (EOFError, OSError, ValueError, zlib.error)
 
@@ -138,10 +145,12 @@ def areas_of_voxels(
     """Visual area -> its voxels; areas without any voxel here are left out."""
     areas = {}
     for area, (atlas, wanted) in VISUAL_AREAS.items():
-        if atlas not in label_of_voxel:
-            continue
-        labels = [label for label, name in names[atlas].items() if name in wanted]
-        inside = np.isin(label_of_voxel[atlas], labels)
+        inside = np.zeros((), dtype=bool)
+        if atlas in label_of_voxel:
+            labels = [label for label, name in names[atlas].items() if name in wanted]
+            inside = np.isin(label_of_voxel[atlas], labels)
+        for mask in AREAS_IN_MASKS.get(area, ()):
+            inside = inside | (label_of_voxel[mask] > 0 if mask in label_of_voxel else False)
         if inside.any():
             areas[area] = inside
     return areas
