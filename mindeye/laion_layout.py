@@ -30,6 +30,9 @@ SPACE = "T1w"
 """As in the names of the files, by which a scan is told to lie in the same space."""
 BETA_VERSION = "TYPED_FITHRF_GLMDENOISE_RR"
 """The only one that is published; ridge regression shrank it, by another factor in each voxel."""
+UNITS = "percent signal change, shrunk by ridge regression"
+DEFAULT_PROTOCOL = "laion-shared"
+"""All shared images are the test."""
 PARTICIPANTS: MappingProxyType[int, str] = MappingProxyType(
     {1: "p01", 3: "p04", 5: "p03", 6: "p02", 7: "p05"}
 )
@@ -51,6 +54,9 @@ SPLITS = (
 )
 """Published with the package, in `laion_fmri/splits/data/POOL/NAME.json`."""
 SHARED_POOL = "shared"
+
+STIMULI_ARCHIVE, STIMULI_TABLE = "task-images_stimuli.h5", "task-images_metadata.csv"
+"""Encoded pictures (`images`, one array of bytes each) and their names, in the same order."""
 
 SIMULATED_FILE = "SIMULATED.json"
 
