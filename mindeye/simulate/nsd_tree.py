@@ -11,9 +11,10 @@ import scipy.io
 import mindeye
 from mindeye import nsd_layout as nsd
 from mindeye.disk import require_free_space
-from mindeye.files import atomic_folder, read_json, write_json
+from mindeye.files import atomic_folder, write_json
 from mindeye.simulate.anatomy import AREAS, Anatomy, make_anatomy
 from mindeye.simulate.design import Design, make_design
+from mindeye.simulate.identity import already_there
 from mindeye.simulate.pictures import show_pictures
 from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
 from mindeye.simulate.random_streams import stream_of
@@ -45,7 +46,7 @@ def simulate_nsd_tree(
     nsd.subject_name(subject)
     request = SimulationRequest(config=config, subject=subject, seed=seed)
     identity = _identity(request)
-    if _already_there(root, identity):
+    if already_there(root, identity):
         return
     require_free_space(root, _num_bytes(config), f"A simulated tree `{config.name}`")
     report = progress or _silent
@@ -72,41 +73,6 @@ def _identity(request: SimulationRequest) -> dict:
         "note": NOTE,
     }
     return json.loads(json.dumps(identity))
-
-
-def _already_there(root: Path, identity: dict) -> bool:
-    """Whether the same tree stands there.
-
-    Raises:
-        ValueError: something else stands there.
-    """
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    marker = root / nsd.SIMULATED_FILE
-    if not marker.is_file():
-        raise ValueError(
-            f"{root} exists and is not a simulated tree (no {nsd.SIMULATED_FILE}). "
-            "Choose a folder that does not exist yet."
-        )
-    found = read_json(marker)
-    compared = ("preset", "seed", "subject", "parameters")
-    if all(found.get(key) == identity[key] for key in compared):
-        return True
-    raise ValueError(
-        f"{root} holds {_described(found)}, not {_described(identity)}"
-        f"{_differences(found, identity)}. Choose another folder, or delete this one."
-    )
-
-
-def _described(identity: dict) -> str:
-    preset, subject, seed = (identity.get(key) for key in ("preset", "subject", "seed"))
-    return f"preset `{preset}`, subject {subject}, seed {seed}"
-
-
-def _differences(found: dict, wanted: dict) -> str:
-    old, new = found.get("parameters", {}), wanted["parameters"]
-    keys = [key for key in new if old.get(key) != new[key] and key != "name"]
-    return "".join(f"; {key} {old.get(key)} instead of {new[key]}" for key in keys[:3])
 
 
 def _num_bytes(config: SimulationConfig) -> int:

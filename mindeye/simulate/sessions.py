@@ -1,10 +1,10 @@
 """Makes and writes a made-up subject's betas, a session at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, Int16
+from jaxtyping import Bool, Float, Int, Int16
 
 from mindeye import nsd_layout as nsd
 from mindeye.simulate.design import Design
@@ -52,6 +52,19 @@ def _sessions(
     request: SimulationRequest,
 ) -> Iterator[Int16[np.ndarray, "trials voxels"]]:
     """Each session's betas as NSD stores them; versions differ in ncsnr and voxel noise."""
+    limits = np.iinfo(np.int16)
+    for percent in percent_signal_change(simulated, list(rows), version, request):
+        scaled = np.clip(np.round(nsd.PSC_SCALE * percent), -limits.max, limits.max)
+        yield scaled.astype(np.int16)
+
+
+def percent_signal_change(
+    simulated: SimulatedSubject,
+    rows: Sequence[Int[np.ndarray, "_"]],
+    version: str,
+    request: SimulationRequest,
+) -> Iterator[Float[np.ndarray, "trials voxels"]]:
+    """Each session's betas; `rows` says which of the subject's images each trial of it showed."""
     anatomy = simulated.anatomy
     offsets, gains = session_changes(
         len(anatomy.areas), request.config, request.stream("drift", version)
@@ -70,10 +83,7 @@ def _sessions(
             latent.standard_normal((len(image_rows), len(simulated.jitter)), dtype=np.float32),
             ncsnr_scale=NCSNR_SCALES[version],
         )
-        percent = simulated.psc_mean + simulated.psc_sd * (gains[index] * betas + offsets[index])
-        limits = np.iinfo(np.int16)
-        scaled = np.clip(np.round(nsd.PSC_SCALE * percent), -limits.max, limits.max)
-        yield scaled.astype(np.int16)
+        yield simulated.psc_mean + simulated.psc_sd * (gains[index] * betas + offsets[index])
 
 
 def _valid_voxels(

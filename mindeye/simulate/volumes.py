@@ -1,4 +1,4 @@
-"""NSD's way of writing volumes: NIfTI without a scale, HDF5 with one chunk per voxel."""
+"""Volumes: NIfTI without a scale, and NSD's HDF5 with one chunk per voxel."""
 
 import gzip
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import nibabel
 import numpy as np
-from jaxtyping import Bool, Int16
+from jaxtyping import Bool, Float, Int16
 
 from mindeye import nsd_layout as nsd
 
@@ -14,13 +14,24 @@ GZIP_LEVEL = 1
 """Noise hardly gets smaller at higher levels, which take several times longer."""
 
 
-def write_nifti(path: Path, volume: np.ndarray) -> None:
-    """Writes a volume, or a series of volumes, with NSD's header; same bytes every time."""
+def write_nifti(
+    path: Path, volume: np.ndarray, affine: Float[np.ndarray, "4 4"] | None = None
+) -> None:
+    """Writes a volume, or a series of them; same bytes every time.
+
+    Args:
+        affine: None gives NSD's own header.
+    """
+    sizes = [nsd.VOXEL_SIZE_MM] * 3 + [nsd.TR_S]
+    if affine is None:
+        affine = nsd.functional_affine(volume.shape[:3])
+    else:
+        sizes = [*np.linalg.norm(affine[:3, :3], axis=0), 1]
     header = nibabel.Nifti1Header(endianness="<")
     header.set_data_dtype(volume.dtype)
     header.set_data_shape(volume.shape)
-    header["pixdim"][1:5] = [nsd.VOXEL_SIZE_MM] * 3 + [nsd.TR_S]
-    header.set_sform(nsd.functional_affine(volume.shape[:3]), code=1)
+    header["pixdim"][1:5] = sizes
+    header.set_sform(affine, code=1)
     header["qform_code"] = 0
     header["scl_slope"] = 0
     header["vox_offset"] = 352
