@@ -79,13 +79,12 @@ def prepare_laion_fmri(
     )
     statistics: dict[int, Statistics] = {}
     shown = np.concatenate([request.image_ids(session) for session in request.trials])
-    used = shown[np.isin(shown, list(request.image_names))]
     record = SubjectRecord(
         folder=request.root,
         settings=request.settings,
         transductive=transductive_steps(request.settings["protocol"], zscore),
         splits=request.splits,
-        num_trials=len(used),
+        num_trials=int(np.isin(shown, list(request.image_names)).sum()),
         num_voxels=int(request.region.mask.sum()),
         side=PICTURE_SIDE,
         trials=partial(_trials, request, statistics, progress),
@@ -93,7 +92,6 @@ def prepare_laion_fmri(
         bundle=partial(_bundle, request, statistics),
         files=request.files,
         image_names=request.image_names,
-        repeats_per_image=int(np.unique(used, return_counts=True)[1].max()),
     )
     return write_record(Path(out), record, progress)
 
