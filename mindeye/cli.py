@@ -94,20 +94,14 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from dataclasses import replace
+    from mindeye.verbs.simulate import simulate_subject
 
-    from mindeye.simulate.nsd_tree import simulate_nsd_tree
-    from mindeye.simulate.presets import preset_of
-
-    config = preset_of(options.preset)
-    if options.sessions is not None:
-        config = replace(config, sessions=options.sessions)
     stages = Stages()
-    simulate_nsd_tree(
-        options.out, config, subject=options.subject, seed=options.seed, progress=stages
-    )
+    names = ("preset", "sessions", "subject", "seed")
+    given = {name: getattr(options, name) for name in names}
+    simulate_subject(options.layout, options.out, **given, progress=stages)
     stages.close()
-    print(f"subject {options.subject} ({config.name}): {options.out}")
+    print(f"subject {options.subject} ({options.preset}): {options.out}")
     print(SIMULATED)
 
 

@@ -1,26 +1,38 @@
-"""`mindeye prepare`: an NSD tree, or what a peer published, -> a prepared folder."""
+"""`mindeye prepare`: NSD, what a peer published, or another data set -> a prepared folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mindeye.data import prepare as nsd
+from mindeye.data.other_datasets.laion_fmri.prepare import prepare_laion_fmri
 from mindeye.data.peer_presets import with_preset
 from mindeye.data.peers.mindeye1 import prepare_mindeye1
 from mindeye.data.peers.mindeye2 import prepare_mindeye2
 from mindeye.data.transfer.prepare import prepare_transfer
 from mindeye.data.transfer.trials import EXPERIMENT_OF
 
-SETTINGS = (
-    *("roi", "sessions", "beta_version", "source", "zscore", "protocol", "peer", "seed", "task"),
-)
-"""What can be chosen of NSD."""
 TAKEN: dict[str, tuple[str, ...]] = {
-    "nsd": SETTINGS,
+    "nsd": (
+        *(
+            "roi",
+            "sessions",
+            "beta_version",
+            "source",
+            "zscore",
+            "protocol",
+            "peer",
+            "seed",
+            "task",
+        ),
+    ),
     "mindeye1": (),
     "mindeye2": ("sessions", "protocol", "seed"),
+    "laion-fmri": ("roi", "sessions", "zscore", "split", "stimuli", "seed"),
 }
-"""Data set -> settings that can be chosen; what a peer published has the others built in."""
+"""Data set -> settings that can be chosen; the others are built into its files."""
+SETTINGS = tuple(dict.fromkeys(name for names in TAKEN.values() for name in names))
+"""All of them."""
 
 
 def prepare_data(
@@ -46,9 +58,11 @@ def prepare_data(
     settings = {name: value for name, value in given.items() if value is not None}
     refused = [name for name in settings if name not in TAKEN[dataset]]
     if refused:
+        others = [other for other, taken in TAKEN.items() if set(refused) <= set(taken)]
+        instead = f", or prepare {' or '.join(others)}" if others else ""
         raise ValueError(
             f"The files of {dataset} leave no choice of {', '.join(refused)}. "
-            "Leave that out, or prepare NSD itself."
+            f"Leave that out{instead}."
         )
     if dataset == "nsd" and settings.get("protocol") in EXPERIMENT_OF:
         _require_transfer(settings)
@@ -64,6 +78,7 @@ def prepare_data(
         "nsd": nsd.prepare_nsd,
         "mindeye1": prepare_mindeye1,
         "mindeye2": prepare_mindeye2,
+        "laion-fmri": prepare_laion_fmri,
     }
     return prepare_of[dataset](root, subject=subject, out=out, progress=progress, **settings)
 

@@ -12,7 +12,7 @@ from mindeye.types import MetricRow
 # Verb -> the library function behind it, and arguments that parse.
 FUNCTION_OF = {
     "demo": "mindeye.verbs.demo.run_demo",
-    "simulate": "mindeye.simulate.nsd_tree.simulate_nsd_tree",
+    "simulate": "mindeye.verbs.simulate.simulate_subject",
     "prepare": "mindeye.data.prepare.prepare_nsd",
     "train": "mindeye.training.loop.train",
     # The first that `reconstruct` calls, and the only one that a run which is absent allows.

@@ -10,6 +10,7 @@ BEHIND = {
     "nsd": (prepare.nsd, "prepare_nsd"),
     "mindeye1": (prepare, "prepare_mindeye1"),
     "mindeye2": (prepare, "prepare_mindeye2"),
+    "laion-fmri": (prepare, "prepare_laion_fmri"),
 }
 
 
@@ -47,6 +48,11 @@ def test_what_is_given_is_handed_on(handed):
     }
 
 
+def test_laion_fmri_takes_a_split_and_a_folder_of_pictures(handed, tmp_path):
+    found = handed("laion-fmri", "--split", "shared/tau", "--stimuli", str(tmp_path))
+    assert found == {"subject": 1, "split": "shared/tau", "stimuli": tmp_path}
+
+
 def test_a_peer_sets_what_it_is(handed):
     found = handed("nsd", "--peer", "takagi", "--roi", "streams:ventral")
     assert found["zscore"] == "train-global"
@@ -54,7 +60,12 @@ def test_a_peer_sets_what_it_is(handed):
 
 
 def test_what_a_published_file_has_built_in_cannot_be_chosen(handed, capsys):
-    for dataset, option in (("mindeye1", "--seed"), ("mindeye2", "--zscore")):
+    for dataset, option in (
+        ("mindeye1", "--seed"),
+        ("mindeye2", "--zscore"),
+        ("laion-fmri", "--protocol"),
+        ("nsd", "--split"),
+    ):
         with pytest.raises(SystemExit) as ended:
             handed(dataset, option, "1")
         assert ended.value.code == 2

@@ -1,0 +1,37 @@
+"""`mindeye simulate`: a made-up subject in the layout of a data set."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from mindeye.simulate.laion_tree import simulate_laion_tree
+from mindeye.simulate.nsd_tree import simulate_nsd_tree
+from mindeye.simulate.presets import Progress, preset_of
+
+WRITERS = {"nsd": simulate_nsd_tree, "laion-fmri": simulate_laion_tree}
+"""Layout -> what writes it."""
+
+
+def simulate_subject(
+    layout: str,
+    out: Path,
+    *,
+    preset: str,
+    sessions: int | None,
+    subject: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
+    """Writes a tree, whole or not at all.
+
+    Args:
+        sessions: instead of the preset's.
+
+    Raises:
+        LookupError: no such preset or subject.
+        ValueError: too many sessions, or `out` holds something else.
+        OSError: the disk is too full.
+    """
+    config = preset_of(preset)
+    if sessions is not None:
+        config = replace(config, sessions=sessions)
+    WRITERS[layout](out, config, subject=subject, seed=seed, progress=progress)
