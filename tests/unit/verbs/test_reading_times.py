@@ -1,21 +1,25 @@
 """The benchmark's session is what both readers take, and its ways read what they say."""
 
+import os
+
 import nibabel
 import numpy as np
 import pytest
 
 from mindeye.data.betas import read_session
 from mindeye.nsd_layout import TRIALS_PER_SESSION
-from mindeye.verbs import reading_times
-from mindeye.verbs.reading_times import WAYS, ReadingTime, measure, write_session
+from mindeye.verbs import made_up_session, reading_times
+from mindeye.verbs.made_up_session import write_session
+from mindeye.verbs.page_cache import cached_share, make_cold
+from mindeye.verbs.reading_times import COLD, STATES, WARM, WAYS, ReadingTime, measure
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """A session of a small grid, in both forms; more voxels than are turned at once."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(reading_times, "SHAPE", (16, 17, 15))
-    patch.setattr(reading_times, "NSDGENERAL_VOXELS", {1: 550})
+    patch.setattr(made_up_session, "SHAPE", (16, 17, 15))
+    patch.setattr(made_up_session, "NSDGENERAL_VOXELS", {1: 550})
     work = tmp_path_factory.mktemp("times") / "session"
     write_session(work)
     patch.undo()
@@ -43,6 +47,41 @@ def test_every_way_is_measured_and_another_refused(session):
         assert found["peak_mb"] > 0
     with pytest.raises(LookupError, match="Unknown way of reading `tar`"):
         measure(session, "tar")
+    with pytest.raises(LookupError, match=r"Unknown state `hot`. Choose one of cold, warm"):
+        measure(session, "hdf5", "hot")
+
+
+def test_a_cold_reading_begins_without_the_file_and_a_warm_one_with_it(session, monkeypatch):
+    shares = {}
+    for state in STATES:
+
+        def looking(path, mask, state=state):
+            shares[state] = cached_share(path)
+
+        monkeypatch.setitem(WAYS, "hdf5", ("session.hdf5", looking))
+        (session / "session.hdf5").read_bytes()
+        measure(session, "hdf5", state)
+    assert shares[COLD] < 0.05
+    assert shares[WARM] == 1
+
+
+def test_a_file_that_stays_in_memory_is_not_called_cold(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(100_000))
+    monkeypatch.setattr("os.posix_fadvise", lambda *arguments: None)
+    with pytest.raises(OSError, match=r"100% of .*a stays in memory"):
+        make_cold(path)
+
+
+def test_the_share_in_memory_is_that_of_the_pages_that_were_read(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(4096 * 1000))
+    assert cached_share(path) == 1
+    make_cold(path)
+    with path.open("rb", buffering=0) as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # nothing is read ahead
+        os.pread(stream.fileno(), 4096 * 10, 4096 * 500)
+    assert cached_share(path) == pytest.approx(0.01)
 
 
 def test_a_chunk_is_a_voxel_and_the_chunks_of_the_mask_are_what_is_read(session):
@@ -56,5 +95,23 @@ def test_a_chunk_is_a_voxel_and_the_chunks_of_the_mask_are_what_is_read(session)
 
 
 def test_the_ratio_is_ours_over_bare():
-    one = ReadingTime(form="hdf5", seconds=3.0, bare_seconds=2.0, peak_mb=1.0)
+    one = ReadingTime(form="hdf5", state=COLD, seconds=3.0, bare_seconds=2.0, peak_mb=1.0)
     assert one.ratio == 1.5
+
+
+def test_rounds_ask_for_every_way_cold_and_then_warm_and_medians_are_told(monkeypatch):
+    asked = []
+
+    def told(command):
+        asked.append(tuple(command[1:]))
+        return {"seconds": float(len(asked)), "peak_mb": 5.0}
+
+    monkeypatch.setattr(reading_times, "told", told)
+    found = reading_times.reading_times(["program"], 3, lambda done, total: None)
+    assert asked == 3 * [("read", way, state) for way in WAYS for state in (COLD, WARM)]
+    assert [(one.form, one.state) for one in found] == [
+        *(("hdf5", COLD), ("hdf5", WARM), ("nii.gz", COLD), ("nii.gz", WARM)),
+    ]
+    # Of the second round, each a second after the other.
+    assert [one.seconds for one in found] == [11, 12, 15, 16]
+    assert [one.bare_seconds for one in found] == [13, 14, 17, 18]
