@@ -30,7 +30,7 @@ AREAS_IN_MASKS: dict[str, tuple[str, ...]] = {
     "V3": ("V3v", "V3d"),
     "hV4": ("hV4",),
 }
-"""The same where each label is a mask of its own. Their parts of higher visual cortex are others."""
+"""The same where each label is a mask of its own; their higher visual areas are other ones."""
 
 BROKEN = (EOFError, OSError, ValueError, zlib.error)
 

@@ -14,17 +14,8 @@ from mindeye.data.transfer.trials import EXPERIMENT_OF
 
 TAKEN: dict[str, tuple[str, ...]] = {
     "nsd": (
-        *(
-            "roi",
-            "sessions",
-            "beta_version",
-            "source",
-            "zscore",
-            "protocol",
-            "peer",
-            "seed",
-            "task",
-        ),
+        *("roi", "sessions", "beta_version", "source", "zscore", "protocol", "peer", "seed"),
+        "task",
     ),
     "mindeye1": (),
     "mindeye2": ("sessions", "protocol", "seed"),

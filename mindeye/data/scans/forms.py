@@ -1,17 +1,18 @@
 """Which reader a file needs, told by its name and the names inside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindeye.data.bundle import VoxelBundle
 from mindeye.data.scans import glmsingle, surfaces
 from mindeye.data.scans.arrays import read_array
-from mindeye.data.scans.bids import refuse_time_series
+from mindeye.data.scans.bids import holds_series, read_bids, refuse_time_series
 from mindeye.data.scans.grid import MaskFile, read_mask
 from mindeye.data.scans.nifti import read_trial_volumes, read_volumes
 from mindeye.data.scans.nsd_session import is_nsd_session, read_nsd_session
 from mindeye.data.scans.reading import Reading
+from mindeye.data.scans.series.request import NOTHING_ASKED, SeriesRequest
 from mindeye.data.scans.table import files_of_table
 
 _NAMED = (".npz", ".h5", ".hdf5", ".mat")
@@ -19,7 +20,7 @@ _ARRAYS = (".npy", ".csv", ".tsv", *_NAMED)
 _HEMISPHERES = (".gii", ".mgh", ".mgz")
 _KNOWN = (
     "NIfTI (.nii, .nii.gz), arrays (.npy, .npz, .h5, .hdf5, .csv, .tsv), GLMsingle's output, CIFTI "
-    "(.dscalar.nii, .dtseries.nii), GIFTI (.gii) or MGH (.mgh, .mgz)"
+    "(.dscalar.nii, .dtseries.nii), GIFTI (.gii), MGH (.mgh, .mgz) or an fMRIPrep folder"
 )
 
 
@@ -31,6 +32,8 @@ class Asked:
     trials: Path | None = None
     orientation: str | None = None
     trust: bool = False
+    series: SeriesRequest = NOTHING_ASKED
+    progress: Callable[[int, int], None] | None = None
 
     def read_mask(self) -> MaskFile | None:
         return None if self.mask is None else read_mask(self.mask)
@@ -51,7 +54,15 @@ def read_form(
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing. Give the path of a scan.")
+    if len(paths) == 1 and paths[0].is_dir() and holds_series(paths[0]):
+        return read_bids(paths[0], bundle, asked.read_mask(), asked.series, asked.progress)
+    for path in paths:
         refuse_time_series(path)
+    if asked.series != NOTHING_ASKED:
+        raise ValueError(
+            f"{paths[0]} holds no time series, so that nothing is to be estimated. Leave out "
+            "--space, --task, --events, --confounds and --high-pass."
+        )
     kind = _kind(paths[0])
     if kind == "hemispheres":
         return tuple(paths), surfaces.read_hemispheres(paths, bundle, asked.mask)

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def read_volumes(path: Path, bundle: VoxelBundle, mask: MaskFile | None) -> Read
     grid = grid_of(path, image)
     selection = select_in_volume(grid, mask, bundle)
     num_trials = image.shape[3] if len(image.shape) == 4 else 1
-    betas, mean = _stream(path, image, selection.positions, num_trials)
+    betas, mean = stream_voxels(path, image, selection.positions, num_trials)
     return Reading(
         betas=betas,
         form="4-D NIfTI" if len(image.shape) == 4 else "3-D NIfTI",
@@ -96,16 +96,31 @@ def _header_of(image: nibabel.Nifti1Image) -> dict[str, float | str]:
     return {**time, "time_unit": image.header.get_xyzt_units()[1]}
 
 
-def _stream(
-    path: Path, image: nibabel.Nifti1Image, positions: Int[np.ndarray, "voxels"], num_trials: int
+def stream_voxels(
+    path: Path,
+    image: nibabel.Nifti1Image,
+    positions: Int[np.ndarray, "voxels"],
+    num_trials: int,
+    volume_read: Callable[[], None] | None = None,
 ) -> tuple[Float32[np.ndarray, "trials voxels"], Float[np.ndarray, "x y z"]]:
-    """Betas of the positions, and the mean over all trials of the whole volume."""
+    """Values at the positions, and the mean over all trials of the whole volume.
+
+    Args:
+        positions: in the C-ordered volume.
+        num_trials: volumes of the file; those of a time series count as trials.
+        volume_read: called after each.
+
+    Raises:
+        ValueError: cut off.
+    """
     shape, places = image.shape[:3], file_positions(positions, image.shape[:3])
     betas = np.empty((num_trials, len(places)), dtype=np.float32)
     total = np.zeros(int(np.prod(shape)))
     for trial, volume in enumerate(stored_volumes(path, image, num_trials)):
         betas[trial] = volume[places]
         total += volume
+        if volume_read is not None:
+            volume_read()
     slope, offset = scale_of(image)
     if (slope, offset) != (1, 0):
         betas = betas * slope + offset

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from mindeye.data.scans.results import CheckResult
+from mindeye.data.scans.table import TrialTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,3 +25,7 @@ class Reading:
     """Mean over trials of everything in the volume, to tell how a scan is turned."""
     header: Mapping[str, Any] = field(default_factory=dict)
     """What else the file says of itself."""
+    units: str | None = None
+    """Where the form itself tells the unit."""
+    trials: TrialTable | None = None
+    """Where the form itself tells what was shown."""

@@ -1,6 +1,6 @@
 """A person's saved scan: read in any usual form, checked, z-scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mindeye.data.scans.results import (
     require_passed,
     skipped,
 )
+from mindeye.data.scans.series.request import NOTHING_ASKED, SeriesRequest
 from mindeye.data.scans.table import TrialTable, counted_trials, read_table
 from mindeye.data.scans.units import (
     UNITS,
@@ -57,6 +58,8 @@ def read_scan(
     units: str | None = None,
     orientation: str | None = None,
     trust_pickle: bool = False,
+    series: SeriesRequest = NOTHING_ASKED,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SavedScan:
     """Reads a scan for the model that `bundle` belongs to; nothing is resampled, turned or padded.
 
@@ -67,6 +70,8 @@ def read_scan(
         units: `psc`, `nsd-int16` or `z`; None takes percent signal change if it looks like it.
         orientation: of a 2-D array, `trials x voxels` or `voxels x trials`.
         trust_pickle: read GLMsingle's pickled .npy; what it names is never run.
+        series: how betas are estimated from a BIDS folder; refused with any other form.
+        progress: told how many of its volumes were read.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -77,8 +82,16 @@ def read_scan(
     paths = tuple(Path(path) for path in paths)
     if units is not None and units not in UNITS:
         raise LookupError(f"Unknown unit `{units}`. Pick one of {', '.join(UNITS)}.")
-    asked = forms.Asked(mask=mask, trials=trials, orientation=orientation, trust=trust_pickle)
+    asked = forms.Asked(
+        mask=mask,
+        trials=trials,
+        orientation=orientation,
+        trust=trust_pickle,
+        series=series,
+        progress=progress,
+    )
     files, reading = forms.read_form(paths, bundle, asked)
+    units = _settled_units(units, reading)
     in_units = check_units(reading.betas, units, bundle)
     seen = (*reading.checks, in_units, _header(reading))
     require_passed(files[0].name, seen)
@@ -86,7 +99,7 @@ def read_scan(
     return SavedScan(
         betas=in_percent(reading.betas, units or "psc"),
         units=units or "psc",
-        trials=counted_trials(count) if trials is None else read_table(trials, count),
+        trials=_table(reading) if trials is None else read_table(trials, count),
         form=reading.form,
         files=files,
         seen=seen,
@@ -159,6 +172,19 @@ def _in_percent_only(
             "percent signal change and take the training's statistics."
         )
     return np.where(checks.unusable_voxels(scan.betas), bundle.mean_map, scan.betas)
+
+
+def _settled_units(asked: str | None, reading: Reading) -> str | None:
+    if None not in (asked, reading.units) and asked != reading.units:
+        raise ValueError(
+            f"--units {asked} was asked for, but betas of a {reading.form} are {reading.units}. "
+            "Leave --units out."
+        )
+    return asked or reading.units
+
+
+def _table(reading: Reading) -> TrialTable:
+    return reading.trials or counted_trials(len(reading.betas))
 
 
 def _header(reading: Reading) -> CheckResult:

@@ -20,7 +20,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "split": ("split",),
     "file": ("file", "path", "filename"),
 }
-_NO_IMAGE = ("", "nan", "n/a", "na", "none", "blank", "blank.jpg", "blank.png")
+NO_IMAGE = ("", "nan", "n/a", "na", "none", "blank", "blank.jpg", "blank.png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class TrialTable:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     number: int
     cells: Mapping[str, str]
 
@@ -87,7 +87,7 @@ def read_table(path: Path, num_trials: int) -> TrialTable:
         ValueError: no usable column, a cell that is no number, a trial that stands twice, an image
             in two splits, or another number of rows than trials.
     """
-    lines, columns = _read_lines(path)
+    lines, columns = read_lines(path)
     if not columns.keys() & {"image_id", "image_id_from_one", "name", "file"}:
         raise ValueError(
             f"{path} has the columns {', '.join(lines[0].cells) if lines else 'of no row'}, and "
@@ -95,18 +95,18 @@ def read_table(path: Path, num_trials: int) -> TrialTable:
         )
     kept, dropped = lines, ()
     if len(lines) != num_trials:
-        kept = [line for line in lines if not _is_blank(line, columns)]
-        dropped = tuple(line.number for line in lines if _is_blank(line, columns))
+        kept = [line for line in lines if not is_blank(line, columns)]
+        dropped = tuple(line.number for line in lines if is_blank(line, columns))
     if len(kept) != num_trials:
         blank = f" ({len(dropped)} of them without an image)" if dropped else ""
         raise ValueError(
             f"{path} has {len(lines)} rows{blank}, but the scan has {num_trials} trials. Give one "
             "row for every trial, in the order of the betas."
         )
-    rows = [_trial(path, line, columns, number) for number, line in enumerate(kept)]
+    rows = [trial_of(path, line, columns, number) for number, line in enumerate(kept)]
     _refuse_repeated(path, kept, rows)
     _refuse_images_in_two_splits(path, rows)
-    return TrialTable(rows=_with_repeats(rows, columns), source=path.name, dropped=dropped)
+    return TrialTable(rows=with_repeats(rows, columns), source=path.name, dropped=dropped)
 
 
 def files_of_table(path: Path) -> list[str]:
@@ -116,7 +116,7 @@ def files_of_table(path: Path) -> list[str]:
         FileNotFoundError: no such table.
         ValueError: no column `file`, or a file that stands twice.
     """
-    lines, columns = _read_lines(path)
+    lines, columns = read_lines(path)
     if "file" not in columns:
         raise ValueError(
             f"{path} has no column `file`, and names of files do not tell the order of trials. Add "
@@ -132,7 +132,7 @@ def files_of_table(path: Path) -> list[str]:
     return names
 
 
-def _read_lines(path: Path) -> tuple[list[_Line], dict[str, str]]:
+def read_lines(path: Path) -> tuple[list[Line], dict[str, str]]:
     """Non-empty lines as cells by column, and our name of a column -> the table's."""
     if not path.is_file():
         raise FileNotFoundError(f"The table {path} is missing. Give a tsv or csv file.")
@@ -155,7 +155,7 @@ def _read_lines(path: Path) -> tuple[list[_Line], dict[str, str]]:
                 f"{path} line {number} has {len(cells)} cells, but the header has {len(header)}. "
                 "Was the table cut off?"
             )
-        found.append(_Line(number, dict(zip(header, cells or [""] * len(header)))))
+        found.append(Line(number, dict(zip(header, cells or [""] * len(header)))))
     lower = {name.lower(): name for name in reversed(header)}
     columns = {
         ours: next(lower[name] for name in names if name in lower)
@@ -169,16 +169,16 @@ def _cells(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
 
 
-def _is_blank(line: _Line, columns: Mapping[str, str]) -> bool:
+def is_blank(line: Line, columns: Mapping[str, str]) -> bool:
     """Whether no image is named; a table of files alone has no blanks but empty lines."""
     telling = [columns[key] for key in ("image_id", "image_id_from_one", "name") if key in columns]
     cells = [line.cells[name] for name in telling] or list(line.cells.values())
-    return all(cell.lower() in _NO_IMAGE for cell in cells)
+    return all(cell.lower() in NO_IMAGE for cell in cells)
 
 
-def _trial(path: Path, line: _Line, columns: Mapping[str, str], number: int) -> Trial:
+def trial_of(path: Path, line: Line, columns: Mapping[str, str], number: int) -> Trial:
     def whole(key: str) -> int | None:
-        if key not in columns or line.cells[columns[key]].lower() in _NO_IMAGE:
+        if key not in columns or line.cells[columns[key]].lower() in NO_IMAGE:
             return None
         cell = line.cells[columns[key]]
         if not re.fullmatch(r"-?\d+(\.0*)?", cell):
@@ -206,13 +206,13 @@ def _trial(path: Path, line: _Line, columns: Mapping[str, str], number: int) -> 
         session=whole("session"),
         run=whole("run"),
         repeat=whole("repeat") or 0,
-        name=None if name is not None and name.lower() in _NO_IMAGE else name,
+        name=None if name is not None and name.lower() in NO_IMAGE else name,
         split=text("split"),
         file=text("file"),
     )
 
 
-def _refuse_repeated(path: Path, lines: Sequence[_Line], rows: Sequence[Trial]) -> None:
+def _refuse_repeated(path: Path, lines: Sequence[Line], rows: Sequence[Trial]) -> None:
     """Trials count from the start, or anew in every session or run: together they are unique."""
     first: dict[tuple, int] = {}
     for line, row in zip(lines, rows):
@@ -237,7 +237,7 @@ def _refuse_images_in_two_splits(path: Path, rows: Sequence[Trial]) -> None:
             )
 
 
-def _with_repeats(rows: Sequence[Trial], columns: Mapping[str, str]) -> tuple[Trial, ...]:
+def with_repeats(rows: Sequence[Trial], columns: Mapping[str, str]) -> tuple[Trial, ...]:
     """Repeats as the table counts them, or else as they follow from the images."""
     if "repeat" in columns:
         return tuple(rows)

@@ -28,19 +28,6 @@ def test_nsds_own_hdf5_is_the_same_as_its_nifti(brain, tmp_path, write_nifti):
     assert scans[1].form == "NSD hdf5"
 
 
-@pytest.mark.parametrize("as_folder", [True, False])
-def test_time_series_in_bids_are_recognised_and_refused_with_the_way_to_betas(
-    brain, tmp_path, write_nifti, as_folder
-):
-    folder = tmp_path / "derivatives" / "sub-01" / "func"
-    folder.mkdir(parents=True)
-    name = "sub-01_task-nsd_space-T1w_desc-preproc_bold.nii.gz"
-    path = write_nifti(folder / name, brain.volumes)
-    given = tmp_path / "derivatives" if as_folder else path
-    with pytest.raises(ValueError, match=r"holds no betas. Estimate one beta for every trial"):
-        read_scan([given], brain.bundle)
-
-
 def test_a_folder_that_is_neither_says_so(brain, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(LookupError, match="is a folder without GLMsingle's output"):

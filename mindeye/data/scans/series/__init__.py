@@ -1,0 +1,1 @@
+"""Preprocessed time series -> one beta a trial."""
