@@ -7,7 +7,7 @@ from typing import Any
 
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs.progress import watch
-from mindeye.verbs.scans_options import add_scan_options
+from mindeye.verbs.scans_options import add_scan_options, given_scan_options, given_series_names
 from mindeye.verbs.shared_options import (
     add_device,
     add_quirks,
@@ -27,7 +27,8 @@ def decode_options(verbs) -> argparse.ArgumentParser:
     about = "a saved scan to pictures, embeddings and a page that compares it with noise"
     example = "mindeye decode betas.npy --run runs/one --out decoded"
     verb = add_verb(verbs, "decode", about, example)
-    forms = "files of one scan: NIfTI, npy, npz, hdf5, csv, GLMsingle, CIFTI, GIFTI or MGH"
+    forms = "files of one scan: NIfTI, npy, npz, hdf5, csv, GLMsingle, CIFTI, GIFTI or MGH; or an "
+    forms += "fMRIPrep folder"
     verb.add_argument("scan", type=Path, nargs="*", help=forms)
     verb.add_argument("--run", type=Path, required=True, help="of `mindeye train` or `convert`")
     verb.add_argument("--out", type=Path, required=True, help="folder of the results")
@@ -119,12 +120,11 @@ def _said(summary, out: Path) -> Iterator[str]:
 def _source(options: argparse.Namespace):
     from mindeye.verbs.scan_source import ScanSource
 
-    names = ("mask", "trials", "units", "orientation", "trust_pickle")
     return ScanSource(
         paths=tuple(options.scan),
         statistics=options.statistics or ("running" if options.watch else "train"),
         forced=tuple(options.force),
-        **{name: getattr(options, name) for name in names},
+        **given_scan_options(options),
     )
 
 
@@ -138,6 +138,7 @@ def _require_fitting(options: argparse.Namespace) -> None:
         raise ValueError("Give the files of one scan, or --watch DIR. See its --help.")
     of_files = {"trials": options.trials, "gallery": options.gallery, "images": options.images}
     given = [f"--{name}" for name, value in of_files.items() if value is not None]
+    given += given_series_names(options)
     given += ["--dry-run"] if options.dry_run else []
     if options.watch and given:
         raise ValueError(

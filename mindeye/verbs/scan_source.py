@@ -1,7 +1,7 @@
 """A user's scan as `mindeye decode` takes it: read, checked, and sorted by image."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from mindeye.data.bundle import VoxelBundle
 from mindeye.data.scans.results import CHECKS, FAILED, CheckResult
 from mindeye.data.scans.scan import SavedScan, check_scan, read_scan, zscored_scan
+from mindeye.data.scans.series.request import NOTHING_ASKED, SeriesRequest
 from mindeye.data.scans.table import Trial
 from mindeye.reconstruction.running_statistics import RUNNING, running_zscored
 
@@ -27,6 +28,10 @@ class ScanSource:
     """psc, nsd-int16 or z; None: as the values look."""
     orientation: str | None = None
     trust_pickle: bool = False
+    series: SeriesRequest = NOTHING_ASKED
+    """Of a BIDS folder of time series."""
+    progress: Callable[[int, int], None] | None = None
+    """Told how many volumes of such a folder were read."""
     statistics: str = "train"
     """Whose mean and standard deviation z-score it: train, own or running."""
     forced: tuple[str, ...] = ()
@@ -53,6 +58,8 @@ def checked_scan(
         units=source.units,
         orientation=source.orientation,
         trust_pickle=source.trust_pickle,
+        series=source.series,
+        progress=source.progress,
     )
     checks = tuple(check_scan(scan, bundle))
     if source.statistics == RUNNING:
