@@ -1,4 +1,4 @@
-"""A made-up fMRIPrep folder: simulated series with planted betas, and the events around them."""
+"""A made-up fMRIPrep folder with planted betas, and judging networks with random weights."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,12 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 import pytest
+import torch
 from scipy.stats import gamma
+
+from mindeye.targets.metric_networks.convolutional import CONVOLUTIONAL
+from mindeye.targets.metric_networks.folder import save_network
+from mindeye.targets.metric_networks.lpips import BACKBONES, Lpips
 
 SHAPE = (5, 4, 3)
 AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -7], [0, 0, 2, -6], [0, 0, 0, 1]])
@@ -116,3 +121,26 @@ def _write_events(path, onsets, duration, run):
     images = [f"image{(row * 5 + run) % 9}.png" for row in range(len(onsets))]
     lines = [f"{onset:.6f}\t{duration}\tpicture\t{image}" for onset, image in zip(onsets, images)]
     path.write_text("onset\tduration\ttrial_type\tstim_file\n" + "\n".join(lines) + "\n")
+
+
+def random_network(name: str) -> torch.nn.Module:
+    """A network with random weights whose outputs are not all alike."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        if name in BACKBONES:
+            network = Lpips(BACKBONES[name])
+            for head in network.heads:
+                torch.nn.init.uniform_(head)
+        else:
+            network = CONVOLUTIONAL[name].empty()
+        return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def judges(tmp_path_factory) -> Path:
+    """Everything but CLIP and SigLIP2 and LPIPS (vgg); read only."""
+    folder = tmp_path_factory.mktemp("judges")
+    for name in (*CONVOLUTIONAL, "lpips-alex", "lpips-squeeze"):
+        weights = random_network(name).state_dict()
+        save_network(name, weights, {"https://example.org/file": "00"}, folder)
+    return folder
