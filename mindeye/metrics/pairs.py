@@ -55,10 +55,18 @@ def require_finite(name: str, values: Float[Tensor, "images *features"]) -> None
     """
     # A sum is not finite if one of its terms is not; half precision could overflow, float32 not.
     dtype = torch.promote_types(values.dtype, torch.float32)
-    bad = ~torch.isfinite(values.flatten(1).sum(1, dtype=dtype))
+    refuse_not_finite(name, ~torch.isfinite(values.flatten(1).sum(1, dtype=dtype)))
+
+
+def refuse_not_finite(name: str, bad: Bool[Tensor, "images"]) -> None:
+    """Refuses images of which it is already known that they hold NaN or infinity.
+
+    Raises:
+        FloatingPointError: how many images, and the first positions.
+    """
     if bad.any():
         raise FloatingPointError(
-            f"{int(bad.sum())} of {len(values)} {name} hold NaN or infinity, first at positions "
+            f"{int(bad.sum())} of {len(bad)} {name} hold NaN or infinity, first at positions "
             f"{positions(bad)}. Look at the step that made them."
         )
 

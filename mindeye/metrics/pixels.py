@@ -8,17 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mindeye.metrics.pairs import require_pairs, require_variance
-
-# Structural similarity of scikit-image with gaussian_weights=True, sigma=1.5: truncate 3.5.
-SIGMA = 1.5
-RADIUS = 5
-STABILISER_MEAN = 0.01**2
-STABILISER_VARIANCE = 0.03**2
-# skimage.color.rgb2gray (CRT luminance).
-LUMINANCE = (0.2125, 0.7154, 0.0721)
-# Rows filtered at a time, so that the maps of a strip stay in the processor's cache (2.5 x).
-STRIP = 64
+from mindeye.metrics.pairs import refuse_not_finite, require_same_shape, require_variance
+from mindeye.metrics.similarity_map import RADIUS, grey, similarity_of_pair
 
 
 def resize(
@@ -95,22 +86,31 @@ def pixel_correlation(
         ValueError: other counts or sizes, values outside [0, 1], or a picture without variance.
         FloatingPointError: NaN or infinity.
     """
-    _require_comparable(reconstructed, seen, chain)
-    device = seen.device
-    result = torch.empty(len(seen), dtype=torch.float64, device=device)
-    constant = torch.zeros(2, len(seen), dtype=torch.bool, device=device)
+    pairs = _Pairs(reconstructed, seen, chain)
+    result = torch.empty(len(seen), dtype=torch.float64, device=seen.device)
+    room = None
     # One image at a time: batches of whole pictures leave the cache and are four times slower.
-    for index, pair in enumerate(_resized_pairs(reconstructed, seen, chain)):
+    for index, pair in enumerate(pairs):
         first, second = (picture.flatten() for picture in pair)
-        constant[0, index] = first.amin() == first.amax()
-        constant[1, index] = second.amin() == second.amax()
-        first, second = first - first.mean(), second - second.mean()
+        # In place in memory of our own: fresh memory costs more than the arithmetic.
+        room = _room_like(first, room)
+        for values, centred in zip((first, second), room, strict=False):
+            torch.sub(values, values.mean(), out=centred)
         # Sums, not dot products: torch sums in a tree (2e-8), BLAS in a row (2e-6 in float32).
-        norms = first.square().sum().double() * second.square().sum().double()
-        result[index] = (first * second).sum().double() / norms.sqrt()
-    require_variance("reconstructions", constant[0])
-    require_variance("seen images", constant[1])
+        squares = [
+            torch.mul(one, other, out=room[2]).sum().double()
+            for one, other in ((room[0], room[0]), (room[1], room[1]), (room[0], room[1]))
+        ]
+        result[index] = squares[2] / (squares[0] * squares[1]).sqrt()
+    pairs.require_sound(is_correlated=True)
     return result
+
+
+def _room_like(
+    values: Float[Tensor, "values"], room: Float[Tensor, "3 _values"] | None
+) -> Float[Tensor, "3 values"]:
+    fits = room is not None and room.shape[1] == len(values)
+    return room if fits else values.new_empty(3, len(values))
 
 
 def structural_similarity(
@@ -134,98 +134,73 @@ def structural_similarity(
         ValueError: other counts or sizes, values outside [0, 1], or a side under 11 px.
         FloatingPointError: NaN or infinity.
     """
-    _require_comparable(reconstructed, seen, chain)
+    pairs = _Pairs(reconstructed, seen, chain)
     result = torch.empty(len(seen), dtype=torch.float64, device=seen.device)
-    for index, (first, second) in enumerate(_resized_pairs(reconstructed, seen, chain)):
+    for index, (first, second) in enumerate(pairs):
         if min(first.shape[-2:]) < 2 * RADIUS + 1:
             raise ValueError(
                 f"Pictures of {tuple(first.shape[-2:])} px are smaller than the {2 * RADIUS + 1} "
                 "px window of structural similarity. Resize them first."
             )
-        result[index] = _similarity_of_pair(grey(first), grey(second), by_columns)
+        result[index] = similarity_of_pair(grey(first), grey(second), by_columns)
+    pairs.require_sound(is_correlated=False)
     return result
 
 
-def grey(
-    image: Float[Tensor, "channels height width"],
-) -> Float[Tensor, "height width"]:
-    """Luminance of an RGB picture; a picture of one channel as it is."""
-    if len(image) == 1:
-        return image[0]
-    red, green, blue = image
-    return red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
+class _Pairs:
+    """Both pictures of each image in turn, resized; what was wrong is known at the end.
+
+    Looking for it while a picture is in the cache costs a tenth of looking at all before.
+    """
+
+    def __init__(self, reconstructed: Tensor, seen: Tensor, chain: ResizeChain) -> None:
+        if chain.sides and (reconstructed.ndim != 4 or seen.ndim != 4):
+            raise ValueError(
+                f"A resize chain ({chain.describe()}) needs pictures (images, channels, height, "
+                f"width), not shape {tuple(seen.shape)}. Compare feature rows without a chain."
+            )
+        last = -2 if chain.sides else None
+        require_same_shape(tuple(reconstructed.shape), tuple(seen.shape), slice(1, last))
+        self.both, self.chain = (reconstructed, seen), chain
+        self.stored = seen.new_zeros(2, len(seen), 2, dtype=torch.float64)
+        self.resized = self.stored.clone()
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        kinds = [images.dtype for images in self.both]
+        dtype = torch.promote_types(torch.promote_types(*kinds), torch.float32)
+        for index in range(len(self.both[0])):
+            pair = [images[index : index + 1].to(dtype) for images in self.both]
+            for side, image in enumerate(pair):
+                self.stored[side, index] = _extent(image)
+                if self.chain.sides:
+                    pair[side] = self.chain(image)
+                    self.resized[side, index] = _extent(pair[side])
+            yield pair[0][0], pair[1][0]
+
+    def require_sound(self, *, is_correlated: bool) -> None:
+        """Refuses NaN, values outside [0, 1], and for correlation pictures without variance."""
+        names = ("reconstructions", "seen images")
+        for name, extent in zip(names, self.stored, strict=True):
+            refuse_not_finite(name, ~torch.isfinite(extent.sum(1)))
+        for name, extent in zip(names, self.stored, strict=True):
+            if self.both[1].ndim == 4:
+                _require_unit_range(name.capitalize(), extent)
+        if is_correlated:
+            compared = self.resized if self.chain.sides else self.stored
+            for name, extent in zip(names, compared, strict=True):
+                require_variance(name, extent[:, 0] == extent[:, 1])
 
 
-def _similarity_of_pair(
-    first: Float[Tensor, "height width"], second: Float[Tensor, "height width"], by_columns: bool
-) -> Float[Tensor, ""]:
-    height, width = first.shape
-    num_rows = height - 2 * RADIUS
-    num_columns = width if by_columns else width - 2 * RADIUS
-    total = torch.zeros((), dtype=torch.float64, device=first.device)
-    for top in range(0, num_rows, STRIP):
-        rows = slice(top, min(top + STRIP, num_rows) + 2 * RADIUS)
-        total += _similarity_map(first[rows], second[rows], by_columns).sum(dtype=torch.float64)
-    return total / (num_rows * num_columns)
+def _extent(image: Float[Tensor, "1 *features"]) -> Float[Tensor, "2"]:
+    """Lowest and highest value; NaN where one is NaN."""
+    # Each by itself is faster than torch.aminmax.
+    return torch.stack([image.amin(), image.amax()])
 
 
-def _similarity_map(
-    first: Float[Tensor, "height width"], second: Float[Tensor, "height width"], by_columns: bool
-) -> Float[Tensor, "inner_height inner_width"]:
-    """Wang et al. 2004, equation 13; the two variances are only ever needed as a sum."""
-    # Variances do not depend on the origin; around the mean, squares lose fewer digits in float32.
-    centre_x, centre_y = first.mean(), second.mean()
-    x, y = first - centre_x, second - centre_y
-    maps = torch.stack([x, y, x * x + y * y, x * y])
-    blurred = _gaussian(maps, 1)
-    mean_x, mean_y, square, product = blurred if by_columns else _gaussian(blurred, 2)
-    covariance = product - mean_x * mean_y
-    variances = square - mean_x * mean_x - mean_y * mean_y
-    mean_x, mean_y = mean_x + centre_x, mean_y + centre_y
-    above = (2 * mean_x * mean_y + STABILISER_MEAN) * (2 * covariance + STABILISER_VARIANCE)
-    below = (mean_x**2 + mean_y**2 + STABILISER_MEAN) * (variances + STABILISER_VARIANCE)
-    return above / below
-
-
-def _gaussian(maps: Float[Tensor, "maps rows columns"], axis: int) -> Float[Tensor, "maps _ _"]:
-    """Gaussian blur along one axis where the whole window lies inside; 2 * RADIUS shorter."""
-    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
-    weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    weights = (weights / weights.sum()).tolist()
-    length = maps.shape[axis] - 2 * RADIUS
-    blurred = maps.narrow(axis, RADIUS, length) * weights[RADIUS]
-    for start in range(RADIUS):
-        mirrored = maps.narrow(axis, 2 * RADIUS - start, length)
-        blurred.add_(maps.narrow(axis, start, length) + mirrored, alpha=weights[start])
-    return blurred
-
-
-def _require_comparable(reconstructed: Tensor, seen: Tensor, chain: ResizeChain) -> None:
-    if chain.sides and (reconstructed.ndim != 4 or seen.ndim != 4):
-        raise ValueError(
-            f"A resize chain ({chain.describe()}) needs pictures (images, channels, height, "
-            f"width), not shape {tuple(seen.shape)}. Compare feature rows without a chain."
-        )
-    require_pairs(reconstructed, seen, same_size=not chain.sides)
-    if seen.ndim == 4:
-        _require_unit_range("Reconstructions", reconstructed)
-        _require_unit_range("Seen images", seen)
-
-
-def _require_unit_range(name: str, images: Float[Tensor, "images channels height width"]) -> None:
-    low, high = (value.item() for value in torch.aminmax(images))
+def _require_unit_range(name: str, extent: Float[Tensor, "images 2"]) -> None:
+    low, high = extent[:, 0].amin().item(), extent[:, 1].amax().item()
     if low < -1e-4 or high > 1 + 1e-4:
         raise ValueError(
             f"{name} have values from {low:.3g} to {high:.3g}, but [0, 1] is needed. "
             "Divide by 255, map [-1, 1] to [0, 1], or clamp."
         )
-
-
-def _resized_pairs(
-    reconstructed: Tensor, seen: Tensor, chain: ResizeChain
-) -> Iterator[tuple[Tensor, Tensor]]:
-    dtype = torch.promote_types(torch.promote_types(reconstructed.dtype, seen.dtype), torch.float32)
-    for index in range(len(seen)):
-        pair = (images[index : index + 1].to(dtype) for images in (reconstructed, seen))
-        first, second = (chain(image)[0] if chain.sides else image[0] for image in pair)
-        yield first, second

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from mindeye.metrics.facts import METRIC_FACTS, MetricFacts, metrics_of
+from mindeye.metrics.feature_rows import KeptRows, StoredRows, as_rows
 from mindeye.metrics.identification import (
     correlation_distance,
     correlation_matrix,
@@ -31,6 +32,9 @@ from mindeye.types import MetricRow
 
 PIXCORR, SSIM, TWO_WAY = "PixCorr", "SSIM", "two-way identification (CLIP)"
 PerImage = Float[np.ndarray, "images"]
+Outputs = Float[Tensor, "images features"] | StoredRows
+# Rows compared at a time where each is compared with its own alone.
+ROWS = 1024
 
 
 @torch.inference_mode()
@@ -96,33 +100,39 @@ def _network_scores(
 ) -> dict[str, Tensor]:
     seen = [outputs_of(source, network, protocol) for source in (ours, theirs)]
     return {
-        name: COMPARISONS[facts.comparison](*(outputs[facts.output] for outputs in seen))
+        name: _compared(facts.comparison, *(outputs[facts.output] for outputs in seen))
         for name, facts in _facts_of(network)
     }
-
-
-COMPARISONS = {
-    "two-way": two_way_wins,
-    "distance": correlation_distance,
-    "cosine": cosine_similarity,
-}
 
 
 def _facts_of(network: MetricNetwork | PairNetwork) -> list[tuple[str, MetricFacts]]:
     return [(name, one) for name, one in METRIC_FACTS.items() if one.network == network.name]
 
 
+def _compared(comparison: str, ours: Outputs, theirs: Outputs) -> Tensor:
+    if comparison == "two-way":
+        return two_way_wins(ours, theirs)
+    compare = {"distance": correlation_distance, "cosine": cosine_similarity}[comparison]
+    blocks = torch.arange(ours.shape[0]).split(ROWS)
+    return torch.cat(
+        [compare(as_rows(ours).rows(one), as_rows(theirs).rows(one)) for one in blocks]
+    )
+
+
 def outputs_of(
     source: PictureSource, network: MetricNetwork, protocol: MetricProtocol
-) -> dict[str, Float[Tensor, "images features"]]:
-    """What a network sees in pictures that come to it as the protocol says."""
-    found: dict[str, list[Tensor]] = {}
+) -> dict[str, Outputs]:
+    """What a network sees in pictures that come to it as the protocol says, by output.
+
+    What would fill the memory is kept in a file.
+    """
+    kept: dict[str, KeptRows] = {}
     for images in source.blocks(network.batch):
         if network.side is not None:
             images = protocol.network_chain(network.side, network.interpolation)(images)
         for name, rows in network.outputs(images).items():
-            found.setdefault(name, []).append(rows.cpu())
-    return {name: torch.cat(rows) for name, rows in found.items()}
+            kept.setdefault(name, KeptRows(len(source))).append(rows.cpu())
+    return {name: rows.whole() for name, rows in kept.items()}
 
 
 def score_rows(

@@ -52,9 +52,13 @@ def test_unrelated_features_are_at_chance():
 def test_ties_count_as_misses_whatever_the_rounding_of_a_matrix_product(monkeypatch):
     seen = rows(10, 301).repeat(2, 1)
     reconstructed = seen + 0.5 * rows(20, 301, seed=1)
-    exact = correlation_matrix(reconstructed, seen)
-    rounded = exact + 1e-7 * rows(20, 20, seed=2)
-    monkeypatch.setattr(identification, "correlation_matrix", lambda *_: rounded)
+    exact = identification.centred_products
+
+    def rounded(*given):
+        product, *norms = exact(*given)
+        return product + 1e-4 * rows(20, 20, seed=2), *norms
+
+    monkeypatch.setattr(identification, "centred_products", rounded)
     assert two_way_wins(reconstructed, seen).tolist() == [18 / 19] * 20
 
 

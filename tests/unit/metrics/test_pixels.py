@@ -8,11 +8,11 @@ from mindeye.metrics.pixels import (
     NATIVE,
     PUBLISHED,
     ResizeChain,
-    grey,
     pixel_correlation,
     resize,
     structural_similarity,
 )
+from mindeye.metrics.similarity_map import grey
 
 
 def noise(images: int, height: int = 32, width: int = 32, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,121 @@
+"""Rows of features in memory, or of more images than memory holds in a file of their own."""
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mindeye.disk import naming_full_disks
+
+# More than this is kept in a file: two sides of several outputs stay far below 2 GB.
+MEMORY_BYTES = 1 << 28
+
+
+class MemoryRows:
+    """A tensor, read as `StoredRows` are."""
+
+    def __init__(self, values: Float[Tensor, "images features"]) -> None:
+        self._values = values
+        self.shape = tuple(values.shape)
+
+    @cached_property
+    def means(self) -> Float[Tensor, "images 1"]:
+        """The mean of each row."""
+        dtype = torch.promote_types(self._values.dtype, torch.float32)
+        return self._values.mean(1, keepdim=True, dtype=dtype)
+
+    def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
+        """Some rows and some columns, at least in single precision."""
+        block = self._values[rows, columns]
+        return block.to(torch.promote_types(block.dtype, torch.float32))
+
+    def rows(self, chosen: Int[Tensor, "rows"]) -> Float[Tensor, "rows features"]:
+        """Whole rows, in the order asked for."""
+        return self._values[chosen]
+
+
+class StoredRows:
+    """Rows of features (float32) that are written once, image by image, and read in blocks.
+
+    They lie in the folder for temporary files (the environment variable TMPDIR chooses it) and are
+    gone with this object.
+    """
+
+    def __init__(self, num_features: int) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the rows)
+        self._means: list[Tensor] = []
+        self.shape = (0, num_features)
+
+    def append(self, rows: Float[Tensor, "images features"]) -> None:
+        """Writes further rows behind those that are there.
+
+        Raises:
+            UnwrittenError: the disk is full.
+        """
+        rows = rows.float().contiguous()
+        with naming_full_disks(Path(tempfile.gettempdir()) / "features"):
+            self._file.write(memoryview(rows.numpy()).cast("B"))
+            self._file.flush()
+        self._means.append(rows.mean(1))
+        self.shape = (self.shape[0] + len(rows), self.shape[1])
+
+    @property
+    def means(self) -> Float[Tensor, "images 1"]:
+        """The mean of each row."""
+        return torch.cat(self._means).unsqueeze(1)
+
+    def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
+        """Some rows and some columns."""
+        first, last, _ = rows.indices(self.shape[0])
+        left, right, _ = columns.indices(self.shape[1])
+        return self._read(range(first, last), left, right)
+
+    def rows(self, chosen: Int[Tensor, "rows"]) -> Float[Tensor, "rows features"]:
+        """Whole rows, in the order asked for."""
+        return self._read(chosen.tolist(), 0, self.shape[1])
+
+    def _read(self, rows, left: int, right: int) -> Float[Tensor, "rows columns"]:
+        block = np.empty((len(rows), right - left), dtype=np.float32)
+        for values, row in zip(block, rows, strict=True):
+            start = 4 * (row * self.shape[1] + left)
+            if os.preadv(self._file.fileno(), [values], start) != values.nbytes:
+                raise OSError(
+                    f"Features could not be read back from {tempfile.gettempdir()}. "
+                    "Has that disk failed? Choose another one with TMPDIR."
+                )
+        return torch.from_numpy(block)
+
+
+class KeptRows:
+    """Rows as a network gives them, in memory or in a file, by how many there will be."""
+
+    def __init__(self, num_images: int) -> None:
+        self._num_images = num_images
+        self._parts: list[Tensor] = []
+        self._stored: StoredRows | None = None
+
+    def append(self, rows: Float[Tensor, "images features"]) -> None:
+        """Takes further rows."""
+        if not self._parts and 4 * self._num_images * rows.shape[1] > MEMORY_BYTES:
+            self._stored = self._stored or StoredRows(rows.shape[1])
+        if self._stored is None:
+            self._parts.append(rows)
+        else:
+            self._stored.append(rows)
+
+    def whole(self) -> Tensor | StoredRows:
+        """All of them."""
+        return torch.cat(self._parts) if self._stored is None else self._stored
+
+
+FeatureRows = MemoryRows | StoredRows
+
+
+def as_rows(values: Float[Tensor, "images features"] | StoredRows) -> FeatureRows:
+    """Either kind, to be read in one way."""
+    return MemoryRows(values) if isinstance(values, Tensor) else values
