@@ -51,9 +51,11 @@ class Coverage:
         return (self.covered * (1 - self.covered) / self.data_sets) ** 0.5
 
 
-def _beta(first: float, second: float) -> Shape:
+def _beta(first: float, second: float, **settings) -> Shape:
     return Shape(
-        draw=lambda rng, size: rng.beta(first, second, size), truth=first / (first + second)
+        draw=lambda rng, size: rng.beta(first, second, size),
+        truth=first / (first + second),
+        **settings,
     )
 
 
@@ -86,6 +88,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "median of ranks, lognormal": Shape(
             draw=lambda rng, size: rng.lognormal(0, 1, size), truth=1.0, median=True
         ),
+        "share with few and large misses, mean 0.99": _beta(4, 0.04, beyond=True),
         "heavy tail, lognormal 1": _lognormal(1.0, beyond=True),
     }
 )
