@@ -27,6 +27,17 @@ from mindeye.types import MetricRow
 
 
 @dataclass(frozen=True, kw_only=True)
+class FigureSection:
+    """Figures under a title of their own."""
+
+    title: str
+    words: str
+    """What they show and how to read them."""
+    draw: Callable[[Theme], dict[str, bytes]]
+    """Name -> PNG, in the ink of a theme."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """Everything that stands on the page; empty parts are left out."""
 
@@ -43,6 +54,7 @@ class ReportContent:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     """Name -> (steps, values); `prior/training` and `prior/validation` share a panel."""
     roi_contribution: Sequence[RoiContribution] = ()
+    sections: Sequence[FigureSection] = ()
     notes: Sequence[str] = ()
     lead: str = ""
     """A sentence or two under the title."""
@@ -73,6 +85,10 @@ def render_page(report: ReportContent) -> str:
         grids=[_grid_cards(grid) for grid in report.pictures],
         curves=_figures(training_curves, report.curves),
         rois=_figures(roi_bars, report.roi_contribution),
+        sections=[
+            (one, _figures(lambda _, theme, draw=one.draw: draw(theme), [one]))
+            for one in report.sections
+        ],
         provenance=list(flatten(report.provenance)),
         banner=SIMULATED,
         simulated=list(flatten(report.simulated or {})),

@@ -64,10 +64,10 @@ def training_curves(curves: Mapping[str, Curve], theme: Theme) -> dict[str, byte
         panels.setdefault(panel, {})[label] = (steps, values)
     pictures = {}
     for panel, members in panels.items():
-        axes = _axes((3.6, 2.4), theme)
+        axes = new_axes((3.6, 2.4), theme)
         _curve_panel(axes, panel, members, theme)
         axes.set_xlabel("step")
-        pictures[panel] = _png(axes)
+        pictures[panel] = png_of(axes)
     return pictures
 
 
@@ -76,7 +76,7 @@ def roi_bars(contributions: Sequence[RoiContribution], theme: Theme) -> dict[str
     pictures = {}
     for index, metric in enumerate(dict.fromkeys(entry.metric for entry in contributions)):
         entries = [entry for entry in contributions if entry.metric == metric]
-        axes = _axes((4.8, 0.8 + 0.3 * len(entries)), theme)
+        axes = new_axes((4.8, 0.8 + 0.3 * len(entries)), theme)
         places = np.arange(len(entries))
         values = np.array([entry.value for entry in entries])
         ends = np.array([[entry.value - entry.low, entry.high - entry.value] for entry in entries])
@@ -95,7 +95,7 @@ def roi_bars(contributions: Sequence[RoiContribution], theme: Theme) -> dict[str
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_title(metric, fontsize=9, color=theme.ink, loc="left")
-        pictures[metric] = _png(axes)
+        pictures[metric] = png_of(axes)
     return pictures
 
 
@@ -137,7 +137,7 @@ def _running_mean(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np
     return np.convolve(steps, kernel, "valid"), np.convolve(values, kernel, "valid")
 
 
-def _axes(size: tuple[float, float], theme: Theme) -> Axes:
+def new_axes(size: tuple[float, float], theme: Theme) -> Axes:
     figure = Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
@@ -153,7 +153,7 @@ def _axes(size: tuple[float, float], theme: Theme) -> Axes:
     return axes
 
 
-def _png(axes: Axes) -> bytes:
+def png_of(axes: Axes) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(axes.figure).print_png(buffer)
     return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mindeye.quirks import quirks_from
+from mindeye.quirks import Quirks, quirks_from
 from mindeye.run import RunFolder
 
 
@@ -21,7 +21,14 @@ def switched_on(
         LookupError: an unknown system or switch.
         ValueError: a setting of another form, or of a switch that does not concern the verb.
     """
-    quirks = quirks_from(compat, settings, base=run.quirks())
+    return settings_concerning(run.quirks(), compat, settings, concerned)
+
+
+def settings_concerning(
+    base: Quirks, compat: str | None, settings: Sequence[str], concerned: Sequence[str]
+) -> tuple[str, ...]:
+    """The same where there is no run, or it has been read."""
+    quirks = quirks_from(compat, settings, base=base)
     for name in (setting.partition("=")[0] for setting in settings):
         if name not in concerned:
             raise ValueError(
