@@ -23,6 +23,7 @@ LAYERS = (
         "mosaic_layout",
         "things_layout",
         "laion_layout",
+        "nsd_experiments",
         "quirks",
         "pickle_machine",
     },

@@ -14,10 +14,8 @@ from mindeye.data.nsd_spaces import (
     SURFACE_SPACES,
     Session,
     session_paths,
-    synthetic_design_path,
     trials_of_experiment,
 )
-from mindeye.data.other_experiments import SyntheticDesign, read_synthetic_design
 from mindeye.data.regions import (
     session_mask,
     surface_masks,
@@ -28,7 +26,9 @@ from mindeye.data.regions import (
 )
 from mindeye.data.roi import Atlas
 from mindeye.data.surfaces import read_surface_session
+from mindeye.data.synthetic_design import SyntheticDesign, read_synthetic_design
 from mindeye.files import read_json
+from mindeye.nsd_experiments import synthetic_design_path
 
 SOURCES = ("auto", *FORMS[layout.SPACE])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mindeye import nsd_layout as layout
+from mindeye.nsd_experiments import OTHER_EXPERIMENTS
 
 TEMPLATE_SPACE = "MNI"
 """What all subjects are brought to; 0 where a subject has no data, and no regions of NSD's own."""
@@ -46,9 +47,6 @@ NATIVE_VERTICES: dict[int, tuple[int, int]] = {
     8: (224364, 224398),
 }
 """Left, right."""
-
-OTHER_EXPERIMENTS: dict[str, int] = {"nsdsynthetic": 744, "nsdimagery": 720}
-"""Experiments of one session each -> betas in it."""
 
 
 class Session(NamedTuple):
@@ -165,36 +163,3 @@ def surface_ncsnr_paths(subject: int, beta_version: str) -> tuple[Path, Path]:
     folder = layout.beta_folder(subject, beta_version, "fsaverage")
     left, right = (folder / f"{side}.ncsnr.mgh" for side in layout.HEMISPHERES)
     return left, right
-
-
-def synthetic_design_path() -> Path:
-    """Which trial of nsdsynthetic showed what; one file for all subjects."""
-    return Path("nsddata/experiments/nsdsynthetic/nsdsynthetic_expdesign.mat")
-
-
-def synthetic_stimuli_paths(subject: int) -> tuple[Path, Path]:
-    """The 220 pictures that all saw, and the 64 in colours chosen for this subject."""
-    folder = Path("nsddata_stimuli/stimuli/nsdsynthetic")
-    name = layout.subject_name(subject)
-    return folder / "nsdsynthetic_stimuli.hdf5", folder / f"nsdsynthetic_colorstimuli_{name}.hdf5"
-
-
-def synthetic_names_path() -> Path:
-    """Names and classes of the 284 pictures."""
-    return Path("nsddata/experiments/nsdsynthetic/nsdsyntheticimageinformation.csv")
-
-
-def imagery_responses_path(subject: int, run: str) -> Path:
-    """One row per trial of one run, such as `visA`; in a folder of its own kind, `bdata`."""
-    name = layout.subject_name(subject)
-    return Path("nsddata/bdata/nsdimagery") / f"nsdimagery_{name}_{run}.tsv"
-
-
-def imagery_pairs_path(name: str) -> Path:
-    """Number, file and letter of each target of set `A`, `B` or `C`."""
-    return Path("nsddata/experiments/nsdimagery") / f"{name}_pair_list.mat"
-
-
-def imagery_picture_path(name: str, file: str) -> Path:
-    """A target picture of one set."""
-    return Path("nsddata/experiments/nsdimagery/rawtargetimages") / f"set{name}" / file

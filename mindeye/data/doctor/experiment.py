@@ -8,10 +8,9 @@ from mindeye import nsd_layout as layout
 from mindeye.data.design import Design, read_design, showings
 from mindeye.data.doctor.check import Check, absent, compared, equal, guarded
 from mindeye.data.nsd import NSDTree
-from mindeye.data.nsd_spaces import synthetic_design_path
-from mindeye.data.other_experiments import NUM_SYNTHETIC_IMAGES
 from mindeye.data.stim_info import read_stim_info
 from mindeye.data.stimuli import picture_shape
+from mindeye.nsd_experiments import NUM_SYNTHETIC_IMAGES, synthetic_design_path
 
 SHARED_BY_ALL = (515, 766, 907)
 """Shared images that all eight subjects saw three times, twice or more, once or more."""

@@ -16,7 +16,6 @@ from mindeye.data.nsd_spaces import (
     FSAVERAGE_VERTICES,
     FUNC1MM_SHAPES,
     NATIVE_VERTICES,
-    OTHER_EXPERIMENTS,
     SURFACE_SPACES,
     TEMPLATE_SPACE,
     Session,
@@ -24,6 +23,7 @@ from mindeye.data.nsd_spaces import (
 )
 from mindeye.data.regions import volume_mean_beta
 from mindeye.data.roi import read_volume
+from mindeye.nsd_experiments import OTHER_EXPERIMENTS
 
 EXPECTED = "forms equal, |mean| < 20, SD 0.05 to 60, not z-scored"
 MOST_EMPTY = 0.5

@@ -20,18 +20,20 @@ import scipy.io
 from mindeye import nsd_layout as layout
 from mindeye.data.design import BROKEN_MATLAB
 from mindeye.data.nsd import NSDTree
-from mindeye.data.nsd_spaces import (
-    imagery_pairs_path,
-    imagery_picture_path,
-    imagery_responses_path,
-)
-from mindeye.data.other_experiments import IMAGERY_RUNS, IMAGERY_TRIALS_PER_RUN, imagery_runs
 from mindeye.data.transfer.squares import read_square, side_of_tree
 from mindeye.data.transfer.trials import (
     FIRST_IMAGE_ID,
     TARGET_IDS_PER_SET,
     Stimulus,
     TransferTrials,
+)
+from mindeye.nsd_experiments import (
+    IMAGERY_RUNS,
+    IMAGERY_TRIALS_PER_RUN,
+    imagery_pairs_path,
+    imagery_picture_path,
+    imagery_responses_path,
+    imagery_runs,
 )
 
 RUN_PREFIX_OF = {"imagery": "img", "vision": "vis"}

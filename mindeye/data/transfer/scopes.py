@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float32, Int
 
-from mindeye.data.other_experiments import IMAGERY_RUNS
 from mindeye.data.transfer.trials import TransferTrials
 from mindeye.data.zscore import ZSCORE_SCOPES, Statistics, require_usable, statistics_of
+from mindeye.nsd_experiments import IMAGERY_RUNS
 
 SCOPES_OF: dict[str, tuple[str, ...]] = {
     "nsd-synthetic": ("session-all", "none"),

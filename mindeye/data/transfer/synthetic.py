@@ -6,12 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from mindeye.data.nsd import NSDTree
-from mindeye.data.nsd_spaces import (
-    synthetic_design_path,
-    synthetic_names_path,
-    synthetic_stimuli_paths,
-)
-from mindeye.data.other_experiments import NUM_SYNTHETIC_IMAGES, NUM_SYNTHETIC_SHARED
 from mindeye.data.stimuli import num_synthetic_pictures, synthetic_pictures
 from mindeye.data.transfer.squares import from_linear_screens, is_blank, side_of_tree
 from mindeye.data.transfer.trials import (
@@ -19,6 +13,13 @@ from mindeye.data.transfer.trials import (
     OWN_IDS_PER_SUBJECT,
     Stimulus,
     TransferTrials,
+)
+from mindeye.nsd_experiments import (
+    NUM_SYNTHETIC_IMAGES,
+    NUM_SYNTHETIC_SHARED,
+    synthetic_design_path,
+    synthetic_names_path,
+    synthetic_stimuli_paths,
 )
 
 HOW = (

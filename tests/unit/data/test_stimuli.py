@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mindeye.data.stimuli import image_blocks, picture_shape
+from mindeye.data.stimuli import image_blocks, picture_shape, synthetic_pictures
 
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 
@@ -42,3 +42,25 @@ def test_a_missing_or_truncated_file_is_named(own_tree):
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"nsd_stimuli.hdf5 is missing"):
         picture_shape(path)
+
+
+@pytest.fixture
+def synthetic_stimuli(tmp_path):
+    """Two files of toy pictures whose pixels are their numbers."""
+    paths = (tmp_path / "shared.hdf5", tmp_path / "colour.hdf5")
+    for path, numbers in zip(paths, (range(5), range(5, 8)), strict=True):
+        with h5py.File(path, "w") as file:
+            file["whatever"] = np.stack([np.full((3, 4, 3), one, np.uint8) for one in numbers])
+    return paths
+
+
+def test_synthetic_pictures_are_the_shared_ones_then_the_subject_s_own(synthetic_stimuli):
+    pictures = synthetic_pictures(synthetic_stimuli, np.array([6, 0, 4, 5, 6]))
+    assert pictures.shape == (5, 3, 4, 3)
+    assert pictures[:, 0, 0, 0].tolist() == [6, 0, 4, 5, 6]
+
+
+@pytest.mark.parametrize("number", [-1, 8])
+def test_a_synthetic_picture_that_is_not_there_is_refused(synthetic_stimuli, number):
+    with pytest.raises(ValueError, match="hold pictures 0 to 7"):
+        synthetic_pictures(synthetic_stimuli, np.array([0, number]))

@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 
 from mindeye.data.doctor.examine import examine_nsd
-from mindeye.data.nsd_spaces import synthetic_design_path
+from mindeye.nsd_experiments import synthetic_design_path
 
 VERSION = "betas_fithrf_GLMdenoise_RR"
 

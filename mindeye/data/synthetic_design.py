@@ -1,4 +1,4 @@
-"""What was shown when in nsdsynthetic and nsdimagery: one session each."""
+"""What was shown when in nsdsynthetic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,21 +8,11 @@ import scipy.io
 from jaxtyping import Int
 
 from mindeye.data.design import BROKEN_MATLAB
-from mindeye.data.nsd_spaces import OTHER_EXPERIMENTS
-
-NUM_SYNTHETIC_SHARED, NUM_SYNTHETIC_IMAGES = 220, 284
-"""Images from `NUM_SYNTHETIC_SHARED` on are in colours that were chosen for each subject."""
-SYNTHETIC_RUNS = 8
-
-IMAGERY_RUNS: tuple[str, ...] = (
-    *("visA", "attA", "imgA_1", "visB", "attB", "imgB_1"),
-    *("visC", "attC", "imgC_1", "imgA_2", "imgB_2", "imgC_2"),
+from mindeye.nsd_experiments import (
+    NUM_SYNTHETIC_IMAGES,
+    OTHER_EXPERIMENTS,
+    SYNTHETIC_RUNS,
 )
-"""In the order of the scan: vision, attention or imagery, of set A, B or C.
-
-Source: two independent public readers of NSD-Imagery; NSD's manual names the kinds only.
-"""
-IMAGERY_TRIALS_PER_RUN = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +57,4 @@ def read_synthetic_design(path: Path) -> SyntheticDesign:
         )
     return SyntheticDesign(
         image_numbers=numbers, runs=np.repeat(np.arange(1, SYNTHETIC_RUNS + 1), per_run)
-    )
-
-
-def imagery_runs() -> tuple[str, ...]:
-    """Run of each of the 720 betas of nsdimagery.
-
-    A trial of attention has two betas: for its cue and for its target.
-    """
-    return tuple(
-        name
-        for name in IMAGERY_RUNS
-        for _ in range(IMAGERY_TRIALS_PER_RUN * (2 if name.startswith("att") else 1))
     )

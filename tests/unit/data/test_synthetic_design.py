@@ -1,12 +1,10 @@
-import h5py
 import numpy as np
 import pytest
 import scipy.io
 
 from mindeye.data.nsd import NSDTree
-from mindeye.data.nsd_spaces import synthetic_design_path
-from mindeye.data.other_experiments import imagery_runs, read_synthetic_design
-from mindeye.data.stimuli import synthetic_pictures
+from mindeye.data.synthetic_design import read_synthetic_design
+from mindeye.nsd_experiments import synthetic_design_path
 
 
 @pytest.fixture
@@ -50,36 +48,3 @@ def test_a_synthetic_design_of_other_length_or_range_is_refused(design_path):
     design_path.unlink()
     with pytest.raises(FileNotFoundError, match=r"nsdsynthetic_expdesign.mat is missing"):
         read_synthetic_design(design_path)
-
-
-def test_imagery_has_720_betas_and_attention_counts_twice():
-    runs = imagery_runs()
-    assert len(runs) == 720
-    assert {runs.count(name) for name in runs if name.startswith("att")} == {96}
-    assert {runs.count(name) for name in runs if not name.startswith("att")} == {48}
-    # The blocks that a public reader of the file lists.
-    assert [runs.index(name) for name in ("imgA_1", "visB", "imgC_1", "imgA_2")] == [
-        *(144, 192, 528, 576)
-    ]
-
-
-@pytest.fixture
-def synthetic_stimuli(tmp_path):
-    """Two files of toy pictures whose pixels are their numbers."""
-    paths = (tmp_path / "shared.hdf5", tmp_path / "colour.hdf5")
-    for path, numbers in zip(paths, (range(5), range(5, 8)), strict=True):
-        with h5py.File(path, "w") as file:
-            file["whatever"] = np.stack([np.full((3, 4, 3), one, np.uint8) for one in numbers])
-    return paths
-
-
-def test_synthetic_pictures_are_the_shared_ones_then_the_subject_s_own(synthetic_stimuli):
-    pictures = synthetic_pictures(synthetic_stimuli, np.array([6, 0, 4, 5, 6]))
-    assert pictures.shape == (5, 3, 4, 3)
-    assert pictures[:, 0, 0, 0].tolist() == [6, 0, 4, 5, 6]
-
-
-@pytest.mark.parametrize("number", [-1, 8])
-def test_a_synthetic_picture_that_is_not_there_is_refused(synthetic_stimuli, number):
-    with pytest.raises(ValueError, match="hold pictures 0 to 7"):
-        synthetic_pictures(synthetic_stimuli, np.array([0, number]))
