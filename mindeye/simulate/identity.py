@@ -23,9 +23,9 @@ def already_there(root: Path, identity: dict) -> bool:
             "Choose a folder that does not exist yet."
         )
     found = read_json(marker)
-    compared = ("preset", "seed", "subject", "parameters")
+    compared = ("preset", "seed", "subject", "parameters", "experiments")
     same = _layout_of(found) == _layout_of(identity)
-    if same and all(found.get(key) == identity[key] for key in compared):
+    if same and all(found.get(key) == identity.get(key) for key in compared):
         return True
     raise ValueError(
         f"{root} holds {_described(found)}, not {_described(identity)}"
@@ -36,7 +36,8 @@ def already_there(root: Path, identity: dict) -> bool:
 def _described(identity: dict) -> str:
     preset, subject, seed = (identity.get(key) for key in ("preset", "subject", "seed"))
     in_layout = "" if _layout_of(identity) == _NSD else f" in the layout of {_layout_of(identity)}"
-    return f"preset `{preset}`, subject {subject}, seed {seed}{in_layout}"
+    more = "".join(f" and {name}" for name in identity.get("experiments", ()))
+    return f"preset `{preset}`, subject {subject}, seed {seed}{in_layout}{more}"
 
 
 def _layout_of(identity: dict) -> str:

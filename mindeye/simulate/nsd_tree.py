@@ -1,12 +1,11 @@
 """Writes a made-up subject in NSD's own on-disk layout, labelled as made up."""
 
-import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 import mindeye
 from mindeye import nsd_layout as nsd
@@ -14,7 +13,9 @@ from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, write_json
 from mindeye.simulate.anatomy import AREAS, Anatomy, make_anatomy
 from mindeye.simulate.design import Design, make_design
+from mindeye.simulate.experiments import require_experiments, write_experiments
 from mindeye.simulate.identity import already_there
+from mindeye.simulate.matlab import write_matlab
 from mindeye.simulate.pictures import show_pictures
 from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
 from mindeye.simulate.random_streams import stream_of
@@ -35,20 +36,29 @@ def simulate_nsd_tree(
     *,
     subject: int = 1,
     seed: int,
+    experiments: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> None:
     """Writes the whole tree, or nothing; a tree of the same config, subject and seed is kept.
 
+    Args:
+        experiments: `nsdsynthetic`, `nsdimagery` or both, beside the main one, which they do not
+            change.
+
     Raises:
+        LookupError: unknown subject or experiment.
         ValueError: `root` holds something else.
         OSError: the disk is too full.
     """
     nsd.subject_name(subject)
     request = SimulationRequest(config=config, subject=subject, seed=seed)
+    require_experiments(experiments)
     identity = _identity(request)
+    if experiments:
+        identity["experiments"] = sorted(set(experiments))
     if already_there(root, identity):
         return
-    require_free_space(root, _num_bytes(config), f"A simulated tree `{config.name}`")
+    require_free_space(root, _num_bytes(config, experiments), f"A simulated tree `{config.name}`")
     report = progress or _silent
     with atomic_folder(root) as folder:
         design = make_design(config.placement, config.sessions, seed=seed)
@@ -57,6 +67,7 @@ def simulate_nsd_tree(
         _write_anatomy(folder, anatomy, request)
         simulated = show_pictures(folder, design, anatomy, request, report)
         write_sessions(folder, design, simulated, request, report)
+        write_experiments(folder, identity.get("experiments", ()), design, simulated, request)
         planted = {"planted_ncsnr": _ncsnr_by_area(simulated)}
         write_json(folder / nsd.SIMULATED_FILE, identity | planted)
 
@@ -75,10 +86,12 @@ def _identity(request: SimulationRequest) -> dict:
     return json.loads(json.dumps(identity))
 
 
-def _num_bytes(config: SimulationConfig) -> int:
-    sessions = config.sessions * len(config.beta_versions)
+def _num_bytes(config: SimulationConfig, experiments: Sequence[str]) -> int:
+    sessions = (config.sessions + len(experiments)) * len(config.beta_versions)
     betas = sessions * int(np.prod(config.grid)) * nsd.TRIALS_PER_SESSION * 2 * 2
-    images = config.sessions * nsd.TRIALS_PER_SESSION * config.image_side**2 * 3
+    images = (
+        (config.sessions + len(experiments)) * nsd.TRIALS_PER_SESSION * config.image_side**2 * 3
+    )
     return betas + images + 30_000_000
 
 
@@ -88,9 +101,6 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _write_design(folder: Path, design: Design, request: SimulationRequest) -> None:
     subject = request.subject
-    path = folder / nsd.expdesign_path()
-    path.parent.mkdir(parents=True)
-    stream = io.BytesIO()
     arrays = {
         "masterordering": design.masterordering[None].astype(np.uint16),
         "subjectim": design.subjectim.astype(np.uint32),
@@ -98,9 +108,7 @@ def _write_design(folder: Path, design: Design, request: SimulationRequest) -> N
         "stimpattern": design.stimpattern.astype(np.uint8),
         "basiccnt": design.basiccnt.astype(np.uint16),
     }
-    scipy.io.savemat(stream, arrays, do_compression=True)
-    without_date = b"MATLAB 5.0 MAT-file, simulated by mindeye".ljust(116)
-    path.write_bytes(without_date + stream.getvalue()[116:])
+    write_matlab(folder / nsd.expdesign_path(), arrays)
     stim_info(design, stream_of(request.seed, "stim info")).to_csv(folder / nsd.stim_info_path())
     table = responses(design, subject, request.config.sessions, request.stream("behaviour"))
     path = folder / nsd.responses_path(subject)

@@ -39,7 +39,7 @@ def write_sessions(
         stored = []
         for index, betas in enumerate(_sessions(simulated, rows, version, request)):
             stored.append(betas * valid[index])
-            write_betas(beta_folder, index + 1, stored[-1], brain)
+            write_betas(beta_folder, f"betas_session{index + 1:02d}", stored[-1], brain)
             done = number * num_sessions + index + 1
             progress("sessions", done, num_sessions * len(request.config.beta_versions))
         _write_summaries(folder, np.concatenate(stored), image_ids, version, simulated, subject)
@@ -52,10 +52,8 @@ def _sessions(
     request: SimulationRequest,
 ) -> Iterator[Int16[np.ndarray, "trials voxels"]]:
     """Each session's betas as NSD stores them; versions differ in ncsnr and voxel noise."""
-    limits = np.iinfo(np.int16)
     for percent in percent_signal_change(simulated, list(rows), version, request):
-        scaled = np.clip(np.round(nsd.PSC_SCALE * percent), -limits.max, limits.max)
-        yield scaled.astype(np.int16)
+        yield as_stored(percent)
 
 
 def percent_signal_change(
@@ -84,6 +82,15 @@ def percent_signal_change(
             ncsnr_scale=NCSNR_SCALES[version],
         )
         yield simulated.psc_mean + simulated.psc_sd * (gains[index] * betas + offsets[index])
+
+
+def as_stored(
+    percent: Float[np.ndarray, "trials voxels"],
+) -> Int16[np.ndarray, "trials voxels"]:
+    """Percent signal change as NSD stores it."""
+    limits = np.iinfo(np.int16)
+    scaled = np.clip(np.round(nsd.PSC_SCALE * percent), -limits.max, limits.max)
+    return scaled.astype(np.int16)
 
 
 def _valid_voxels(

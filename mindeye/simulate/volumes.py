@@ -47,17 +47,17 @@ def write_nifti(
 
 def write_betas(
     folder: Path,
-    session: int,
+    stem: str,
     betas: Int16[np.ndarray, "trials voxels"],
     brain: Bool[np.ndarray, "x y z"],
 ) -> None:
-    """Writes one session in both of NSD's formats; betas are 0 outside of the brain."""
+    """Writes one session in both of NSD's formats as `stem`; betas are 0 outside of the brain."""
     folder.mkdir(parents=True, exist_ok=True)
     volumes = np.zeros((*brain.shape, len(betas)), dtype=np.int16)
     volumes[brain] = betas.T
-    write_nifti(folder / f"betas_session{session:02d}.nii.gz", volumes)
+    write_nifti(folder / f"{stem}.nii.gz", volumes)
     num_trials = len(betas)
-    with h5py.File(folder / f"betas_session{session:02d}.hdf5", "w") as file:
+    with h5py.File(folder / f"{stem}.hdf5", "w") as file:
         dataset = file.create_dataset(
             "betas",
             shape=(num_trials, *brain.shape[::-1]),
