@@ -97,7 +97,7 @@ def _simulate(options: argparse.Namespace) -> None:
     from mindeye.verbs.simulate import simulate_subject
 
     stages = Stages()
-    names = ("preset", "sessions", "subject", "seed")
+    names = ("preset", "sessions", "subject", "seed", "experiments")
     given = {name: getattr(options, name) for name in names}
     simulate_subject(options.layout, options.out, **given, progress=stages)
     stages.close()

@@ -57,6 +57,8 @@ def simulate_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--preset", default="nsd-like", help=f"{PRESETS} (default: nsd-like)")
     verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
     verb.add_argument("--sessions", type=int, help="acquired sessions, instead of the preset's")
+    more = "nsdsynthetic, nsdimagery or both, beside the main one"
+    verb.add_argument("--experiments", nargs="+", default=(), metavar="NAME", help=more)
     add_seed(verb, "of pictures, brain and noise")
     return verb
 

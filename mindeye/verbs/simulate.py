@@ -1,5 +1,6 @@
 """`mindeye simulate`: a made-up subject in the layout of a data set."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,19 +20,26 @@ def simulate_subject(
     sessions: int | None,
     subject: int,
     seed: int,
+    experiments: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> None:
     """Writes a tree, whole or not at all.
 
     Args:
         sessions: instead of the preset's.
+        experiments: of NSD, beside the main one.
 
     Raises:
         LookupError: no such preset or subject.
-        ValueError: too many sessions, or `out` holds something else.
+        ValueError: too many sessions, experiments that the layout has not, or `out` holds something else.
         OSError: the disk is too full.
     """
     config = preset_of(preset)
     if sessions is not None:
         config = replace(config, sessions=sessions)
-    WRITERS[layout](out, config, subject=subject, seed=seed, progress=progress)
+    if experiments and layout != "nsd":
+        raise ValueError(
+            f"{layout} has no {' and no '.join(experiments)}. Leave --experiments out."
+        )
+    more = {"experiments": experiments} if experiments else {}
+    WRITERS[layout](out, config, subject=subject, seed=seed, progress=progress, **more)
