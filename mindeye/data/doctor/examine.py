@@ -24,6 +24,7 @@ from mindeye.data.doctor.sessions import (
 )
 from mindeye.data.doctor.subject import map_checks, table_checks
 from mindeye.data.doctor.template import template_checks
+from mindeye.data.doctor.transfer import transfer_checks
 from mindeye.data.nsd import NSDTree
 from mindeye.data.nsd_spaces import TEMPLATE_SPACE
 
@@ -102,6 +103,9 @@ def _subject_checks(
             found = region_of_space(tree, subject, space)
             yield from found
             readable |= {space} if found[0].state == "ok" else set()
+    others = dict.fromkeys(one.session.experiment for one in to_read)
+    for experiment in (one for one in others if one != "nsd"):
+        yield from transfer_checks(tree, subject, experiment)
     means: dict[str, list] = {}
     for one in to_read:
         if one.space == TEMPLATE_SPACE:
