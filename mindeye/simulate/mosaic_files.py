@@ -36,8 +36,12 @@ def simulate_mosaic(out: Path, request: SimulationRequest) -> None:
     Visual voxels fill the grayordinates from 100 on, in steps of 100.
 
     Raises:
+        LookupError: no such subject.
         ValueError: something is there.
     """
+    most = layout.SETS[SHORT].num_subjects
+    if not 1 <= request.subject <= most:
+        raise LookupError(f"NSD has subjects 1 to {most}, not {request.subject}. Pick one of them.")
     marker = marker_of("mosaic", request)
     with new_folder(out) as folder:
         experiment = make_toy_experiment(mosaic_plan(request), request)
