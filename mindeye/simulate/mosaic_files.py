@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int
 from mindeye import mosaic_layout as layout
 from mindeye.files import write_json
 from mindeye.nsd_layout import SIMULATED_FILE
-from mindeye.simulate.presets import SimulationRequest
+from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
 from mindeye.simulate.toy_experiment import (
     ToyExperiment,
     ToyPlan,
@@ -22,7 +22,7 @@ from mindeye.simulate.toy_experiment import (
     write_pictures,
 )
 
-SHORT = "NSD"
+LAYOUT, SHORT = "mosaic", "NSD"
 TRAIN_IMAGES, TEST_IMAGES = 80, 20
 TRAIN_REPEATS, TEST_REPEATS = 2, 3
 SESSIONS = 4
@@ -30,7 +30,14 @@ MISSING = (7, 59_000, 91_000)
 """Grayordinates without values; all others that the made-up brain does not fill are 0."""
 
 
-def simulate_mosaic(out: Path, request: SimulationRequest) -> None:
+def simulate_mosaic(
+    out: Path,
+    config: SimulationConfig,
+    *,
+    subject: int = 1,
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
     """Writes `sub-XX_NSD.hdf5`, nsd_stiminfo.tsv and the pictures; whole or not at all.
 
     Visual voxels fill the grayordinates from 100 on, in steps of 100.
@@ -40,18 +47,17 @@ def simulate_mosaic(out: Path, request: SimulationRequest) -> None:
         ValueError: something is there.
     """
     most = layout.SETS[SHORT].num_subjects
-    if not 1 <= request.subject <= most:
-        raise LookupError(f"NSD has subjects 1 to {most}, not {request.subject}. Pick one of them.")
-    marker = marker_of("mosaic", request)
+    if not 1 <= subject <= most:
+        raise LookupError(f"NSD has subjects 1 to {most}, not {subject}. Pick one of them.")
+    request = SimulationRequest(config=config, subject=subject, seed=seed)
+    marker = marker_of(LAYOUT, request)
     with new_folder(out) as folder:
-        experiment = make_toy_experiment(mosaic_plan(request), request)
+        experiment = make_toy_experiment(mosaic_plan(request), request, progress)
         write_json(folder / SIMULATED_FILE, marker)
         write_pictures(folder, experiment)
-        _table(experiment, request.subject).to_csv(
-            folder / layout.SETS[SHORT].table, sep="\t", index=False
-        )
-        path = folder / f"sub-{request.subject:02d}_{SHORT}.hdf5"
-        _write_file(path, experiment, request.subject, marker)
+        _table(experiment, subject).to_csv(folder / layout.SETS[SHORT].table, sep="\t", index=False)
+        path = folder / f"sub-{subject:02d}_{SHORT}.hdf5"
+        _write_file(path, experiment, subject, marker)
 
 
 def filled_grayordinates(experiment: ToyExperiment) -> Int[np.ndarray, "voxels"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from mindeye import things_layout as layout
 from mindeye.files import write_json
 from mindeye.nsd_layout import SIMULATED_FILE, functional_affine
-from mindeye.simulate.presets import SimulationRequest
+from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
 from mindeye.simulate.toy_experiment import (
     ToyExperiment,
     ToyPlan,
@@ -22,32 +22,39 @@ from mindeye.simulate.toy_experiment import (
 )
 
 TRAIN_IMAGES_PER_SESSION, TEST_IMAGES, RUNS = 10, 10, 2
+LAYOUT = "things-fmri"
 BRAIN_MASKS, TABLES = "brainmasks", "betas_csv"
 _REGIONS = {"V1": "V1", "V2": "V2", "V3": "V3", "hV4": "hV4", "ventral": "IT", "lateral": "lLOC"}
 """Area of the made-up cortex -> region of THINGS-fMRI."""
 
 
-def simulate_things(out: Path, request: SimulationRequest) -> None:
+def simulate_things(
+    out: Path,
+    config: SimulationConfig,
+    *,
+    subject: int = 1,
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
     """Writes betas_csv, the brain mask and the pictures; whole or not at all.
 
     Raises:
         LookupError: no such subject.
         ValueError: something is there.
     """
-    if not 1 <= request.subject <= layout.NUM_SUBJECTS:
+    if not 1 <= subject <= layout.NUM_SUBJECTS:
         raise LookupError(
-            f"THINGS-fMRI has subjects 1 to {layout.NUM_SUBJECTS}, not {request.subject}. "
-            "Pick one of them."
+            f"THINGS-fMRI has subjects 1 to {layout.NUM_SUBJECTS}, not {subject}. Pick one of them."
         )
-    marker = marker_of("things", request)
+    request = SimulationRequest(config=config, subject=subject, seed=seed)
+    marker = marker_of(LAYOUT, request)
     with new_folder(out) as folder:
-        experiment = make_toy_experiment(things_plan(request), request)
+        experiment = make_toy_experiment(things_plan(request), request, progress)
         write_json(folder / SIMULATED_FILE, marker)
         write_pictures(folder, experiment)
         tables = folder / TABLES
         tables.mkdir()
         write_json(tables / SIMULATED_FILE, marker)
-        subject = request.subject
         _trials(experiment, subject).to_csv(tables / layout.trials_path(subject), index=False)
         _voxels(experiment, subject).to_csv(tables / layout.voxels_path(subject), index=False)
         _write_betas(tables / layout.responses_path(subject), experiment.betas.T)

@@ -12,7 +12,7 @@ from mindeye.files import atomic_folder, holds_something
 from mindeye.simulate.anatomy import make_anatomy
 from mindeye.simulate.meaning import category_axes, meaning_of
 from mindeye.simulate.nsd_tree import NOTE
-from mindeye.simulate.presets import SimulationRequest
+from mindeye.simulate.presets import Progress, SimulationRequest
 from mindeye.simulate.receptive_fields import make_receptive_fields, mixed_look
 from mindeye.simulate.scenes import draw_scene, scene_of
 from mindeye.simulate.subject import SimulatedSubject, make_subject, session_betas
@@ -43,7 +43,9 @@ class ToyExperiment(NamedTuple):
     """In units of a voxel's standard deviation, with a baseline of each session's own."""
 
 
-def make_toy_experiment(plan: ToyPlan, request: SimulationRequest) -> ToyExperiment:
+def make_toy_experiment(
+    plan: ToyPlan, request: SimulationRequest, progress: Progress | None = None
+) -> ToyExperiment:
     """Draws the pictures and lets a made-up brain respond to them as in NSD's layout."""
     config = request.config
     scenes = [scene_of(request.seed, image_id) for image_id in range(len(plan.names))]
@@ -53,7 +55,8 @@ def make_toy_experiment(plan: ToyPlan, request: SimulationRequest) -> ToyExperim
     look = mixed_look(*fields.respond(pictures))
     subject = make_subject(anatomy, look, meaning_of(scenes), category_axes(scenes), request)
     betas = np.empty((len(plan.shown), len(subject.ncsnr)), dtype=np.float32)
-    for session in np.unique(plan.sessions).tolist():
+    sessions = np.unique(plan.sessions).tolist()
+    for done, session in enumerate(sessions, start=1):
         trials = np.flatnonzero(plan.sessions == session)
         noise = voxel_noise(
             anatomy.brain, len(trials), config, request.stream("voxel noise", session)
@@ -62,6 +65,8 @@ def make_toy_experiment(plan: ToyPlan, request: SimulationRequest) -> ToyExperim
         moved = latent.standard_normal((len(trials), len(subject.jitter)), dtype=np.float32)
         baseline = request.stream("drift", session).normal(0, config.offset_sd, betas.shape[1])
         betas[trials] = session_betas(subject, plan.shown[trials], noise, moved) + baseline
+        if progress:
+            progress("sessions", done, len(sessions))
     return ToyExperiment(plan, subject, pictures, betas)
 
 

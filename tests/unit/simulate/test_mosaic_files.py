@@ -20,7 +20,7 @@ def request_of():
 @pytest.fixture(scope="module")
 def folder(request_of, tmp_path_factory):
     out = tmp_path_factory.mktemp("simulated") / "mosaic"
-    simulate_mosaic(out, request_of)
+    simulate_mosaic(out, request_of.config, subject=request_of.subject, seed=request_of.seed)
     return out
 
 
@@ -69,7 +69,7 @@ def test_betas_are_the_made_up_ones_z_scored_by_the_training_trials_of_each_sess
 def test_what_is_there_is_kept(folder, request_of):
     before = (folder / "sub-03_NSD.hdf5").stat().st_mtime_ns
     with pytest.raises(ValueError, match="mosaic is not empty"):
-        simulate_mosaic(folder, request_of)
+        simulate_mosaic(folder, request_of.config, subject=3, seed=1)
     assert (folder / "sub-03_NSD.hdf5").stat().st_mtime_ns == before
 
 

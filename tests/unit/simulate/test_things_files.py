@@ -23,7 +23,7 @@ def request_of():
 @pytest.fixture(scope="module")
 def folder(request_of, tmp_path_factory):
     out = tmp_path_factory.mktemp("simulated") / "things"
-    simulate_things(out, request_of)
+    simulate_things(out, request_of.config, subject=request_of.subject, seed=request_of.seed)
     return out
 
 
@@ -51,7 +51,7 @@ def test_betas_are_the_made_up_ones_and_say_so(folder, request_of):
         assert "Made up" in file.attrs["simulated"]
     np.testing.assert_allclose(betas, experiment.betas.T)
     marker = json.loads((folder / "betas_csv" / "SIMULATED.json").read_text())
-    assert (marker["simulated"], marker["layout"], marker["subject"]) == (True, "things", 2)
+    assert (marker["simulated"], marker["layout"], marker["subject"]) == (True, "things-fmri", 2)
 
 
 def test_the_table_of_voxels_walks_the_mask_in_c_order(folder):
@@ -64,4 +64,4 @@ def test_the_table_of_voxels_walks_the_mask_in_c_order(folder):
 
 def test_a_subject_that_things_does_not_have_is_refused(request_of, tmp_path):
     with pytest.raises(LookupError, match="THINGS-fMRI has subjects 1 to 3, not 4"):
-        simulate_things(tmp_path / "out", replace(request_of, subject=4))
+        simulate_things(tmp_path / "out", request_of.config, subject=4, seed=1)
