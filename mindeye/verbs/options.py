@@ -52,7 +52,7 @@ def simulate_options(verbs) -> argparse.ArgumentParser:
     about = "write a simulated subject in the on-disk layout of NSD, or of another data set"
     verb = add_verb(verbs, "simulate", about, "mindeye simulate --out nsd-sim --preset tiny")
     verb.add_argument("--out", type=Path, required=True, help="the tree to write")
-    layouts = ["nsd", "laion-fmri"]
+    layouts = ["nsd", "laion-fmri", "mosaic", "things-fmri"]
     verb.add_argument("--layout", default="nsd", choices=layouts, help="whose (default: nsd)")
     verb.add_argument("--preset", default="nsd-like", help=f"{PRESETS} (default: nsd-like)")
     verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
@@ -68,27 +68,42 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
     about = "turn a data set into z-scored shards with a manifest and a voxel bundle"
     example = "mindeye prepare nsd ROOT --subject 1 --out prepared"
     verb = add_verb(verbs, "prepare", about, example)
-    layouts = ["nsd", "mindeye1", "mindeye2", "laion-fmri"]
+    layouts = ["nsd", "mindeye1", "mindeye2", "laion-fmri", "mosaic", "things-fmri"]
     what = "NSD's layout, what a peer published, or another data set"
     verb.add_argument("dataset", choices=layouts, help=what)
-    holds = "its folder; of NSD, that which holds nsddata, of LAION-fMRI derivatives"
+    holds = (
+        "its folder; of NSD, that which holds nsddata, of LAION-fMRI derivatives, of THINGS-fMRI "
+        "betas_csv; of MOSAIC, the subject's file or its folder"
+    )
     verb.add_argument("root", type=Path, help=holds)
     verb.add_argument("--out", type=Path, required=True, help="the prepared folder to write")
     verb.add_argument("--subject", type=int, default=1, help="its number (default: 1)")
     # Without values of their own: what is given is refused where a data set leaves no choice.
     for name, about in (
-        ("--roi", "e.g. prf-visualrois:V1v+V1d (default: nsdgeneral; laiongeneral)"),
+        (
+            "--roi",
+            "e.g. prf-visualrois:V1v+V1d (default: nsdgeneral; laiongeneral; of "
+            "MOSAIC cortex, of THINGS-fMRI visual)",
+        ),
         ("--source", "auto, hdf5 or nii.gz (default: auto)"),
         ("--zscore", "session-train, session-all, train-global or none (default: session-train)"),
-        ("--protocol", f"{PROTOCOLS} (default: nsd-40-new_test); {TEST_PROTOCOLS}"),
+        (
+            "--protocol",
+            f"{PROTOCOLS} (default: nsd-40-new_test); {TEST_PROTOCOLS}; "
+            "of MOSAIC mosaic-natural (default) or mosaic-all",
+        ),
         ("--task", "of nsd-imagery: imagery or vision (default: imagery)"),
         ("--peer", "prepare NSD exactly as this published system did: takagi"),
     ):
         verb.add_argument(name, help=about)
     split = "of LAION-fMRI: tau, ood, shared/tau, ... (default: all shared images are the test)"
     verb.add_argument("--split", help=split)
-    pictures = "folder of LAION-fMRI's pictures (default: ROOT/stimuli)"
+    pictures = "folder of the pictures of another data set (default of LAION-fMRI: ROOT/stimuli)"
     verb.add_argument("--stimuli", type=Path, help=pictures)
+    table = "MOSAIC's table of the data set's pictures, such as god_stiminfo.tsv"
+    verb.add_argument("--stimulus-table", type=Path, help=table)
+    ceiling = "of MOSAIC, THINGS-fMRI: only voxels whose single-trial noise ceiling exceeds P %%"
+    verb.add_argument("--noise-ceiling-above", type=float, metavar="P", help=ceiling)
     verb.add_argument("--betas", dest="beta_version", help="b1, b2 or b3 (default: b3)")
     verb.add_argument("--sessions", type=int, nargs="+", help="default: as the protocol says")
     verb.add_argument("--seed", type=seed_number, help="chooses the validation images (default: 0)")

@@ -6,6 +6,8 @@ from typing import Any
 
 from mindeye.data import prepare as nsd
 from mindeye.data.other_datasets.laion_fmri.prepare import prepare_laion_fmri
+from mindeye.data.other_datasets.mosaic import prepare_mosaic
+from mindeye.data.other_datasets.things import prepare_things
 from mindeye.data.peer_presets import with_preset
 from mindeye.data.peers.mindeye1 import prepare_mindeye1
 from mindeye.data.peers.mindeye2 import prepare_mindeye2
@@ -20,8 +22,12 @@ TAKEN: dict[str, tuple[str, ...]] = {
     "mindeye1": (),
     "mindeye2": ("sessions", "protocol", "seed"),
     "laion-fmri": ("roi", "sessions", "zscore", "split", "stimuli", "seed"),
+    "mosaic": ("roi", "protocol", "stimuli", "stimulus_table", "noise_ceiling_above", "seed"),
+    "things-fmri": ("roi", "zscore", "stimuli", "noise_ceiling_above", "seed"),
 }
 """Data set -> settings that can be chosen; the others are built into its files."""
+NEEDED = {"mosaic": ("stimuli", "stimulus_table"), "things-fmri": ("stimuli",)}
+"""Data set -> settings that have no default."""
 SETTINGS = tuple(dict.fromkeys(name for names in TAKEN.values() for name in names))
 """All of them."""
 
@@ -43,8 +49,8 @@ def prepare_data(
 
     Raises:
         LookupError: an unknown name.
-        ValueError: a setting that this data set does not take; otherwise as the function of the
-            data set.
+        ValueError: a setting that this data set does not take, or one that it needs and was not
+            given; otherwise as the function of the data set.
     """
     settings = {name: value for name, value in given.items() if value is not None}
     refused = [name for name in settings if name not in TAKEN[dataset]]
@@ -62,6 +68,12 @@ def prepare_data(
         raise ValueError(
             "Only nsd-imagery has tasks. Leave --task out, or add --protocol nsd-imagery."
         )
+    absent = [name for name in NEEDED.get(dataset, ()) if name not in settings]
+    if absent:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in absent)
+        raise ValueError(
+            f"The files of {dataset} hold no pictures. Say with {options} where they are."
+        )
     peer = settings.pop("peer", None)
     if peer is not None:
         settings = with_preset(peer, settings)
@@ -70,6 +82,8 @@ def prepare_data(
         "mindeye1": prepare_mindeye1,
         "mindeye2": prepare_mindeye2,
         "laion-fmri": prepare_laion_fmri,
+        "mosaic": prepare_mosaic,
+        "things-fmri": prepare_things,
     }
     return prepare_of[dataset](root, subject=subject, out=out, progress=progress, **settings)
 

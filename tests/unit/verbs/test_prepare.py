@@ -1,5 +1,7 @@
 """What `mindeye prepare` hands on; the functions behind it have tests of their own."""
 
+from pathlib import Path
+
 import pytest
 
 from mindeye.cli import main
@@ -11,7 +13,14 @@ BEHIND = {
     "mindeye1": (prepare, "prepare_mindeye1"),
     "mindeye2": (prepare, "prepare_mindeye2"),
     "laion-fmri": (prepare, "prepare_laion_fmri"),
+    "mosaic": (prepare, "prepare_mosaic"),
+    "things-fmri": (prepare, "prepare_things"),
 }
+PICTURES = {
+    "mosaic": ["--stimuli", "p", "--stimulus-table", "t.tsv"],
+    "things-fmri": ["--stimuli", "p"],
+}
+"""What has no default."""
 
 
 @pytest.fixture
@@ -32,7 +41,33 @@ def handed(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("dataset", BEHIND)
 def test_what_is_not_given_is_left_to_the_function(handed, dataset):
-    assert handed(dataset, "--subject", "2") == {"subject": 2}
+    found = handed(dataset, "--subject", "2", *PICTURES.get(dataset, []))
+    assert found.pop("stimuli", Path("p")) == Path("p")
+    assert found.pop("stimulus_table", Path("t.tsv")) == Path("t.tsv")
+    assert found == {"subject": 2}
+
+
+def test_mosaic_takes_a_table_and_a_threshold(handed):
+    options = ["--noise-ceiling-above", "10", "--protocol", "mosaic-all", "--roi", "all"]
+    found = handed("mosaic", *PICTURES["mosaic"], *options)
+    assert found["stimulus_table"] == Path("t.tsv")
+    assert (found["noise_ceiling_above"], found["protocol"], found["roi"]) == (
+        10.0,
+        "mosaic-all",
+        "all",
+    )
+
+
+def test_pictures_that_are_needed_are_asked_for(handed, capsys):
+    for dataset, needed in (
+        ("mosaic", "--stimuli and --stimulus-table"),
+        ("things-fmri", "--stimuli"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            handed(dataset)
+        assert ended.value.code == 2
+        message = f"The files of {dataset} hold no pictures. Say with {needed} where they are."
+        assert message in capsys.readouterr().err
 
 
 def test_what_is_given_is_handed_on(handed):
@@ -65,6 +100,8 @@ def test_what_a_published_file_has_built_in_cannot_be_chosen(handed, capsys):
         ("mindeye2", "--zscore"),
         ("laion-fmri", "--protocol"),
         ("nsd", "--split"),
+        ("mosaic", "--zscore"),
+        ("things-fmri", "--protocol"),
     ):
         with pytest.raises(SystemExit) as ended:
             handed(dataset, option, "1")
