@@ -10,9 +10,11 @@ choice of voxels by their noise ceiling as well.
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import h5py
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, Int
 
 import mindeye
 from mindeye import things_layout as layout
@@ -156,29 +158,48 @@ def _trials(
 ) -> Iterator[TrialRecord]:
     """Session by session; leaves each one's mean and standard deviation in `statistics`."""
     split_of = {image_id: split for split in SPLITS for image_id in splits[split].tolist()}
-    is_train = np.isin(trials.image_ids, splits["train"])
+    is_known = np.isin(trials.image_ids, splits["train"]) | (zscore == "session-all")
     with opened_responses(path, len(trials.image_ids), voxels.ids) as stored:
         for session in np.unique(trials.sessions).tolist():
             here = np.flatnonzero(trials.sessions == session)
-            chosen = np.ones(len(here), dtype=bool) if zscore == "session-all" else is_train[here]
-            betas = np.empty((len(here), len(voxels.rows)), dtype=np.float32)
-            parts = []
-            for place, block in read_session(stored, voxels.rows, here):
-                parts.append(statistics_of(block, chosen))
-                betas[:, place] = block if zscore == "none" else zscored(block, parts[-1])
-            statistics[session] = Statistics(*(np.concatenate(one) for one in zip(*parts)))
-            require_usable(statistics[session], f"{path}, session {session}")
+            found = _session(stored, voxels, here, is_known[here], zscore != "none")
+            statistics[session] = found.statistics
+            require_usable(found.statistics, f"{path}, session {session}")
             for number, trial in enumerate(here.tolist()):
                 image_id = int(trials.image_ids[trial])
                 yield TrialRecord(
                     split_of[image_id],
-                    betas[number],
+                    found.betas[number].copy(),
                     image_id,
                     session,
                     int(trials.runs[trial]),
                     trial,
                     int(trials.repeats[trial]),
                 )
+            # Before the next one is read: a session of the whole brain takes 0.7 GB, and a trial
+            # that is no copy of its own would keep it.
+            del found
+
+
+class _Session(NamedTuple):
+    betas: Float32[np.ndarray, "trials voxels"]
+    statistics: Statistics
+
+
+def _session(
+    stored: h5py.Dataset,
+    voxels: ThingsVoxels,
+    trials: Int[np.ndarray, "trials"],
+    is_known: Bool[np.ndarray, "trials"],
+    zscore: bool,
+) -> _Session:
+    """One session with the statistics of its known trials, z-scored by them if asked for."""
+    betas = np.empty((len(trials), len(voxels.rows)), dtype=np.float32)
+    parts = []
+    for place, block in read_session(stored, voxels.rows, trials):
+        parts.append(statistics_of(block, is_known))
+        betas[:, place] = zscored(block, parts[-1]) if zscore else block
+    return _Session(betas, Statistics(*(np.concatenate(one) for one in zip(*parts))))
 
 
 def _bundle(
