@@ -79,7 +79,7 @@ def find_trials(
         is_nan,
         facts,
     )
-    _require_single(path, trials, table)
+    _require_complete(path, trials, table, artificial)
     return trials
 
 
@@ -202,8 +202,10 @@ def _require_phase(table: StimulusTable, image_id: int, said: layout.TrialName) 
         )
 
 
-def _require_single(path: Path, trials: MosaicTrials, table: StimulusTable) -> None:
-    """One trial for each repeat, and no more than the table counts."""
+def _require_complete(
+    path: Path, trials: MosaicTrials, table: StimulusTable, artificial: bool
+) -> None:
+    """One trial for each repeat, and as many as the table counts."""
     keys = np.stack([trials.image_ids, trials.repeats])
     twice = np.flatnonzero((keys[:, 1:] == keys[:, :-1]).all(0))
     if len(twice):
@@ -212,14 +214,15 @@ def _require_single(path: Path, trials: MosaicTrials, table: StimulusTable) -> N
             f"{path}: {trials.names[first]} and {trials.names[first + 1]} are the same repeat of "
             "one picture. Was the file merged with itself?"
         )
-    image_ids, counts = np.unique(trials.image_ids, return_counts=True)
-    wrong = np.flatnonzero(counts != table.showings[image_ids])
+    taken = np.ones(len(table.names), dtype=bool) if artificial else ~table.is_artificial
+    counts = np.bincount(trials.image_ids, minlength=len(taken))
+    wrong = np.flatnonzero(taken & (counts != table.showings))
     if len(wrong):
-        image_id = int(image_ids[wrong[0]])
+        first = int(wrong[0])
         raise ValueError(
-            f"{path} and {table.path} disagree on {len(wrong)} pictures: {table.names[image_id]} "
-            f"has {counts[wrong[0]]} trials, but was shown {table.showings[image_id]} times. "
-            "Do they belong to one release?"
+            f"{path} and {table.path} disagree on how often {len(wrong)} pictures were shown: "
+            f"{table.names[first]} has {counts[first]} trials, but was shown "
+            f"{table.showings[first]} times. Do they belong to one release?"
         )
 
 

@@ -120,7 +120,16 @@ def test_a_table_that_counts_other_showings(own_mosaic, refused, count):
         "a_test.JPEG\tn/a\tImageNet\ttest\t0\t3",
         f"a_test.JPEG\tn/a\tX\ttest\t0\t{count}",
     )
-    refused(ValueError, rf"disagree on 1 pictures: a_test\.JPEG has 3 trials, but .* {count} times")
+    refused(
+        ValueError, rf"how often 1 pictures .*: a_test\.JPEG has 3 trials, but .* {count} times"
+    )
+
+
+def test_a_picture_that_the_table_counts_and_no_trial_shows(own_mosaic, refused):
+    rename(own_mosaic, "unseen.JPEG\tn/a\tImageNet\ttrain\t0\t0", "unseen.JPEG\t\tX\ttrain\t0\t1")
+    refused(
+        ValueError, r"how often 1 pictures .*: unseen\.JPEG has 0 trials, but was shown 1 times"
+    )
 
 
 def test_a_table_that_is_broken(own_mosaic, refused):
