@@ -84,7 +84,7 @@ def check_units(
         return passed(_NAME, f"{seen}: z.")
     if units != "z" and looks == "psc":
         stored = f" after division by {PSC_SCALE}" if units == "nsd-int16" else ""
-        return passed(_NAME, f"{seen}: percent signal change{stored}.")
+        return passed(_NAME, f"{seen}: {bundle.units}{stored}.")
     if units is None and looks == "either":
         return failed(
             _NAME,

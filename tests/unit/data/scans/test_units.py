@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mindeye.data.scans.scan import read_scan
+from mindeye.data.scans.units import check_units
 
 
 def only_failed(results):
@@ -82,3 +83,11 @@ def test_a_model_whose_percent_is_z_cannot_tell_the_two_apart(brain, verdict):
     )
     failed = only_failed(verdict(zscores(brain.betas), bundle))
     assert (failed.name, failed.advice) == ("units", "Pass --units psc or --units z.")
+
+
+def test_the_unit_of_another_data_set_is_called_by_its_name(brain):
+    bundle = dataclasses.replace(brain.bundle, units="of time series that were z-scored in runs")
+    result = check_units(brain.betas, "psc", bundle)
+    assert result.status == "passed"
+    assert result.seen.endswith(": of time series that were z-scored in runs.")
+    assert check_units(brain.betas, "psc", brain.bundle).seen.endswith(": percent signal change.")
