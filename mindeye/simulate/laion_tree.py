@@ -32,7 +32,7 @@ from mindeye.simulate.sessions import percent_signal_change
 from mindeye.simulate.subject import SimulatedSubject, make_subject
 from mindeye.simulate.volumes import write_nifti
 
-NUM_OWN, NUM_OFTEN, NUM_REGULAR, NUM_ODD = 120, 24, 8, 8
+NUM_OWN, NUM_OFTEN, NUM_REGULAR, NUM_ODD = 300, 24, 8, 8
 """Images of one subject (4 showings), shared ones with 12, and with 4: regular and OOD."""
 SHOWINGS_PER_SESSION = 3
 """Of one image, at most."""
