@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Our name of a column -> what tables call it, in lower case; the first that is there counts.
-_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "trial": ("trial",),
-    "image_id": ("image_id", "nsdid", "nsd_id"),
-    "image_id_from_one": ("73kid",),
-    "session": ("session",),
-    "run": ("run",),
-    "repeat": ("repeat",),
-    "name": ("name", "condition", "trial_type", "image", "image_name", "stim_file", "stimulus"),
-    "split": ("split",),
-    "file": ("file", "path", "filename"),
+_COLUMNS: Mapping[str, str] = {
+    "trial": "trial",
+    "image_id": "image_id nsdid nsd_id",
+    "image_id_from_one": "73kid",
+    "session": "session",
+    "run": "run",
+    "repeat": "repeat",
+    "name": "name condition trial_type image image_name stim_file stimulus label",
+    "split": "split",
+    "file": "file path filename",
 }
 NO_IMAGE = ("", "nan", "n/a", "na", "none", "blank", "blank.jpg", "blank.png")
+_BIDS_PREFIXES = {"session": "ses-", "run": "run-"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +159,9 @@ def read_lines(path: Path) -> tuple[list[Line], dict[str, str]]:
         found.append(Line(number, dict(zip(header, cells or [""] * len(header)))))
     lower = {name.lower(): name for name in reversed(header)}
     columns = {
-        ours: next(lower[name] for name in names if name in lower)
+        ours: next(lower[name] for name in names.split() if name in lower)
         for ours, names in _COLUMNS.items()
-        if any(name in lower for name in names)
+        if any(name in lower for name in names.split())
     }
     return found, columns
 
@@ -180,7 +181,7 @@ def trial_of(path: Path, line: Line, columns: Mapping[str, str], number: int) ->
     def whole(key: str) -> int | None:
         if key not in columns or line.cells[columns[key]].lower() in NO_IMAGE:
             return None
-        cell = line.cells[columns[key]]
+        cell = line.cells[columns[key]].removeprefix(_BIDS_PREFIXES.get(key, ""))
         if not re.fullmatch(r"-?\d+(\.0*)?", cell):
             raise ValueError(
                 f"{path} line {line.number} has {cell!r} in column `{columns[key]}`. "

@@ -46,6 +46,15 @@ def test_nsds_own_table_counts_images_from_one(table):
     assert (row.image_id, row.session, row.run, row.trial) == (46002, 1, 1, 1)
 
 
+def test_labels_sessions_and_runs_may_be_written_as_bids_and_laion_fmri_write_them(table):
+    lines = ("session\trun\tbeta_index\tlabel", "ses-02\trun-1\t0\ta.jpg", "ses-02\t1\t1\tb.jpg")
+    read = read_table(table(*lines), 2)
+    assert [(row.session, row.run, row.name) for row in read.rows] == [
+        (2, 1, "a.jpg"),
+        (2, 1, "b.jpg"),
+    ]
+
+
 def test_repeats_are_counted_as_shown_or_taken_from_the_table(table):
     read = read_table(table("name", "dog", "cat", "dog", "dog"), 4)
     assert [row.repeat for row in read.rows] == [0, 0, 1, 2]
