@@ -86,9 +86,9 @@ def decode_scan(
     run = open_decoder(run_path, subject=subject, device=device)
     scan, checks = checked_scan(source, run.bundle)
     zscored, by = zscored_trials(scan, run.bundle, source.statistics)
-    rows_of = chosen_images(scan.trials.rows, num_images, config.seed)
-    rows_of = with_zscores(rows_of, by)
     found = None if gallery is None else open_gallery(gallery, run)
+    trials = scan.trials.rows if found is None else found.identified(scan.trials.rows)
+    rows_of = with_zscores(chosen_images(trials, num_images, config.seed), by)
     told = about_scan(scan, source, zscored)
     about = {**run.about, "scan": told}
     if found is not None:
@@ -102,8 +102,8 @@ def decode_scan(
         decoder=decoder,
         arrays=decode_images(decoder, repeats_of, out, progress),
         repeats_of=repeats_of,
-        trials=trial_lines(scan.trials.rows, rows_of, by),
-        image_ids_known=ids_known(scan.trials.rows),
+        trials=trial_lines(trials, rows_of, by),
+        image_ids_known=ids_known(trials),
         checks=checks,
         about=run.about,
         scan={**told, "quirks": list(config.quirks)},

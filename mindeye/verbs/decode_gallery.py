@@ -1,7 +1,7 @@
 """Images that a decoded scan is looked for among: those of a prepared folder."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from mindeye.data.batches import MANIFEST, PreparedSubject
+from mindeye.data.scans.table import Trial
 from mindeye.files import sha256_of
 from mindeye.metrics.statistics import proportion_interval
 from mindeye.models.contrastive_head import embedding_of
@@ -44,6 +45,17 @@ class Gallery:
     def knows(self, image_ids: Int[np.ndarray, "images"]) -> bool:
         """Whether all of these are among its images."""
         return bool(np.isin(image_ids, self.image_ids).all())
+
+    def identified(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """With the image ids of the names that the trials give, if all names are known here."""
+        id_of = {name: image_id for image_id, name in self.prepared.image_names.items()}
+        told = [trial for trial in trials if trial.image_id is None]
+        if not all(trial.name in id_of for trial in told):
+            return trials
+        return tuple(
+            replace(trial, image_id=id_of[trial.name]) if trial.image_id is None else trial
+            for trial in trials
+        )
 
     def pictures(
         self, image_ids: Int[np.ndarray, "images"], side: int

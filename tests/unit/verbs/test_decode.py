@@ -1,5 +1,8 @@
 """`mindeye decode` on the tiny run: what is written, what is refused, what is believed."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +66,22 @@ def test_a_saved_scan_gives_the_pictures_that_the_prepared_scan_gave(
     assert (out / "retrieved.png").exists()
     assert len(list((out / "null").glob("*.png"))) == 8
     assert not (out / "parts").exists()
+
+
+def test_names_of_images_are_as_good_as_ids_where_the_gallery_knows_all_of_them(
+    finished_run, source, tmp_path, tiny_prepared, table
+):
+    gallery = shutil.copytree(tiny_prepared, tmp_path / "gallery")
+    image_ids = PreparedSubject(gallery).image_ids.tolist()
+    (gallery / "image_names.json").write_text(json.dumps({one: f"{one}.jpg" for one in image_ids}))
+    for unknown in ([], [table.image_ids[0]]):
+        shown = ["other.jpg" if one in unknown else f"{one}.jpg" for one in table.image_ids]
+        source.trials.write_text("\n".join(["label", *shown]))
+        out = tmp_path / f"out-{len(unknown)}"
+        decode_scan(finished_run, source, out, CONFIG, gallery=gallery)
+        found = load_arrays(out / "embeddings.safetensors")["image_ids"].tolist()
+        assert (found == sorted(set(table.image_ids.tolist()))) == (not unknown)
+        assert ("image retrieval" in (out / "decode.json").read_text()) == (not unknown)
 
 
 def test_the_table_has_a_row_for_each_trial_and_the_page_a_banner(
