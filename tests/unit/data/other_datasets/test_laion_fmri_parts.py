@@ -154,6 +154,13 @@ def test_a_session_that_is_cut_off_says_where_it_ends(tmp_path):
         read_betas(whole, np.ones(GRID, dtype=bool))
 
 
+def test_a_session_whose_checksum_fails_is_refused(tmp_path):
+    path = write_volume(tmp_path / "betas.nii.gz", ramp(4))
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(ValueError, match=r"betas.nii.gz cannot be read .*CRC"):
+        read_betas(path, np.ones(GRID, dtype=bool))
+
+
 @pytest.mark.parametrize(("rows", "said"), [(3, "table is too short"), (5, "betas are too few")])
 def test_table_and_volumes_must_agree_in_number(tmp_path, rows, said):
     path = write_volume(tmp_path / "betas.nii.gz", ramp(4))
