@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float32
 from mindeye.data.betas import read_session, require_percent_signal
 from mindeye.data.design import Design
 from mindeye.data.request import Request
+from mindeye.data.session_forms import require_same_betas
 from mindeye.data.shards import ShardWriter
 from mindeye.data.splits import SPLITS, trials_of_split
 from mindeye.data.zscore import Statistics, pooled, require_usable, statistics_of, zscored
@@ -67,6 +68,7 @@ def _betas_of(chosen: Request, session: int) -> Float32[np.ndarray, "trials voxe
     num_trials = len(chosen.design.trials_of(session))
     betas = read_session(chosen.files[session], chosen.mask, num_trials)
     require_percent_signal(betas, _name(chosen, session))
+    require_same_betas(chosen.files[session], betas, chosen.mask)
     return betas
 
 
