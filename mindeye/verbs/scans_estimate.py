@@ -18,7 +18,7 @@ from mindeye.data.scans.table import Trial
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, holds_something, write_json, write_text
 
-_COLUMNS = ("trial", "image_id", "name", "session", "run", "repeat", "split")
+_COLUMNS = ("trial", "image_id", "name", "session", "run", "repeat")
 # Betas are noise to a packer: more effort takes minutes and saves next to nothing.
 _EFFORT = 1
 

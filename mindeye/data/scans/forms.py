@@ -24,7 +24,7 @@ _KNOWN = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Asked:
     """What the user said of a scan beside its paths."""
 

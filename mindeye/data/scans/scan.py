@@ -80,26 +80,17 @@ def read_scan(
         RefusedScanError: these cannot be the model's voxels, or not in this unit.
     """
     paths = tuple(Path(path) for path in paths)
-    if units is not None and units not in UNITS:
-        raise LookupError(f"Unknown unit `{units}`. Pick one of {', '.join(UNITS)}.")
-    asked = forms.Asked(
-        mask=mask,
-        trials=trials,
-        orientation=orientation,
-        trust=trust_pickle,
-        series=series,
-        progress=progress,
-    )
+    _require_unit(units)
+    asked = forms.Asked(mask, trials, orientation, trust_pickle, series, progress)
     files, reading = forms.read_form(paths, bundle, asked)
     units = _settled_units(units, reading)
     in_units = check_units(reading.betas, units, bundle)
     seen = (*reading.checks, in_units, _header(reading))
     require_passed(files[0].name, seen)
-    count = len(reading.betas)
     return SavedScan(
         betas=in_percent(reading.betas, units or "psc"),
         units=units or "psc",
-        trials=_table(reading) if trials is None else read_table(trials, count),
+        trials=_table(reading, trials),
         form=reading.form,
         files=files,
         seen=seen,
@@ -174,6 +165,11 @@ def _in_percent_only(
     return np.where(checks.unusable_voxels(scan.betas), bundle.mean_map, scan.betas)
 
 
+def _require_unit(units: str | None) -> None:
+    if units is not None and units not in UNITS:
+        raise LookupError(f"Unknown unit `{units}`. Pick one of {', '.join(UNITS)}.")
+
+
 def _settled_units(asked: str | None, reading: Reading) -> str | None:
     if None not in (asked, reading.units) and asked != reading.units:
         raise ValueError(
@@ -183,8 +179,12 @@ def _settled_units(asked: str | None, reading: Reading) -> str | None:
     return asked or reading.units
 
 
-def _table(reading: Reading) -> TrialTable:
-    return reading.trials or counted_trials(len(reading.betas))
+def _table(reading: Reading, given: Path | None) -> TrialTable:
+    """The table that was given, or what the form tells itself."""
+    count = len(reading.betas)
+    return (
+        read_table(given, count) if given is not None else reading.trials or counted_trials(count)
+    )
 
 
 def _header(reading: Reading) -> CheckResult:

@@ -15,6 +15,7 @@ from mindeye.data.scans.table import NO_IMAGE, Line, Trial, is_blank, read_lines
 # Columns that may name the image, in the order in which they are believed: BIDS has `stim_file`
 # for it, and `trial_type` is mostly a condition.
 _NAMES = ("stim_file", "stimulus", "image", "image_name", "name", "condition", "trial_type")
+_IDS = ("image_id", "image_id_from_one")
 _KIND = "trial_type"
 
 
@@ -43,26 +44,23 @@ def read_events(run: RunFiles, timing: Timing) -> RunEvents:
     if not lines:
         raise ValueError(f"{path} has no event. Without trials there are no betas to estimate.")
     header = {name.lower(): name for name in reversed(lines[0].cells)}
-    for name in ("onset", "duration"):
-        if name not in header:
-            raise ValueError(
-                f"{path} has no column `{name}` (it has {', '.join(lines[0].cells)}). BIDS events "
-                "have `onset` and `duration`, in seconds."
-            )
-    columns = _with_image_name(columns, header, lines)
-    if not columns.keys() & {"image_id", "image_id_from_one", "name"}:
-        raise ValueError(
-            f"{path} has the columns {', '.join(lines[0].cells)}, and none says which image was "
-            "shown. Add `stim_file`, `image_id` (counted from 0) or `trial_type`."
-        )
+    columns = _naming_images(columns, header, lines)
+    _require_columns(path, header, columns)
+    # Where there are ids, what has none is no trial, whatever its type is called.
+    telling = {ours: name for ours, name in columns.items() if ours in _IDS} or columns
     found, others = [], {}
     for line in lines:
-        onset, duration = (_seconds(path, line, header[name]) for name in ("onset", "duration"))
-        if not is_blank(line, columns):
-            _require_within(path, line, onset, duration, timing)
-            found.append((onset, duration, line))
+        onset, duration = (line.cells[header[name]] for name in ("onset", "duration"))
+        if not is_blank(line, telling):
+            times = _seconds(path, line, "onset", onset), _seconds(path, line, "duration", duration)
+            _require_within(path, line, *times, timing)
+            found.append((*times, line))
         elif (kind := line.cells.get(header.get(_KIND), "")).lower() not in NO_IMAGE:
-            others.setdefault(kind, []).append((onset, duration))
+            # Of a button press, BIDS may not know how long it was.
+            length = (
+                0.0 if duration.lower() == "n/a" else _seconds(path, line, "duration", duration)
+            )
+            others.setdefault(kind, []).append((_seconds(path, line, "onset", onset), length))
     if not found:
         raise ValueError(f"None of the {len(lines)} events of {path} names an image. Add them.")
     found.sort(key=lambda one: one[0])
@@ -76,28 +74,44 @@ def read_events(run: RunFiles, timing: Timing) -> RunEvents:
     )
 
 
-def _with_image_name(
+def _require_columns(path: Path, header: Mapping[str, str], columns: Mapping[str, str]) -> None:
+    present = ", ".join(reversed(header.values()))
+    for name in ("onset", "duration"):
+        if name not in header:
+            raise ValueError(
+                f"{path} has no column `{name}` (it has {present}). BIDS events have `onset` and "
+                "`duration`, in seconds."
+            )
+    if not columns:
+        raise ValueError(
+            f"{path} has the columns {present}, and none says which image was shown. Add "
+            "`stim_file`, `image_id` (counted from 0) or `trial_type`."
+        )
+
+
+def _naming_images(
     columns: Mapping[str, str], header: Mapping[str, str], lines: list[Line]
 ) -> dict[str, str]:
-    """The columns with the first that names an image in any line; some tools leave one empty."""
-    kept = {ours: name for ours, name in columns.items() if ours != "name"}
-    present = [header[name] for name in _NAMES if name in header]
-    filled = (
-        name for name in present if any(line.cells[name].lower() not in NO_IMAGE for line in lines)
-    )
-    chosen = next(filled, present[0] if present else None)
-    return kept if chosen is None else {**kept, "name": chosen}
+    """The columns that tell images: ids, and the first name that any line has."""
+
+    def is_filled(name: str) -> bool:
+        return any(line.cells[name].lower() not in NO_IMAGE for line in lines)
+
+    ids = {ours: columns[ours] for ours in _IDS if ours in columns and is_filled(columns[ours])}
+    names = [header[name] for name in _NAMES if name in header]
+    chosen = next(filter(is_filled, names), names[0] if names else None)
+    return ids if chosen is None else {**ids, "name": chosen}
 
 
-def _seconds(path: Path, line: Line, column: str) -> float:
+def _seconds(path: Path, line: Line, column: str, cell: str) -> float:
     try:
-        value = float(line.cells[column])
+        value = float(cell)
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
         raise ValueError(
-            f"{path} line {line.number} has {line.cells[column]!r} in column `{column}`. A time in "
-            "seconds is needed."
+            f"{path} line {line.number} has {cell!r} in column `{column}`. A time in seconds is "
+            "needed."
         )
     return value
 

@@ -73,6 +73,7 @@ def find_runs(folder: Path, request: SeriesRequest) -> tuple[RunFiles, ...]:
             raise ValueError(
                 f"{folder} holds {len(labels)} of `{key}`: {', '.join(labels)}. {advice}."
             )
+    _refuse_twice(files)
     if request.events is not None and request.events.is_file() and len(files) > 1:
         raise ValueError(
             f"{request.events} is one table of events, but {folder} has {len(files)} runs. Give "
@@ -97,6 +98,18 @@ def _picked(folder: Path, files: Sequence[Path], key: str, label: str | None) ->
             f"{', '.join(_labels(files, key))}."
         )
     return kept
+
+
+def _refuse_twice(files: Sequence[Path]) -> None:
+    """A run that was preprocessed twice, into two folders, counts once."""
+    first: dict[tuple, Path] = {}
+    for path in files:
+        identity = tuple(sorted(_identity(path).items()))
+        if identity in first:
+            raise ValueError(
+                f"{first[identity]} and {path} are the same run. Give the folder of one of them."
+            )
+        first[identity] = path
 
 
 def _numbers(files: Sequence[Path]) -> dict[Path, int]:

@@ -41,6 +41,8 @@ def read_timing(series: Path, image: nibabel.Nifti1Image, sidecar: Path) -> Timi
         ValueError: neither tells it, they disagree, or it is no time in seconds.
     """
     told = read_json(sidecar) if sidecar.exists() else {}
+    if not isinstance(told, dict):
+        raise ValueError(f"{sidecar} holds no names and values. Is it a BIDS side-car?")
     from_sidecar, from_header = told.get("RepetitionTime"), _header_time(image)
     for name, value in ((sidecar.name, from_sidecar), (series.name, from_header)):
         if value is not None and not (_is_number(value) and 0 < value < _LONGEST_S):

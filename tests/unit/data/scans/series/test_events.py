@@ -59,6 +59,23 @@ def test_images_are_named_as_in_any_table_of_trials(events, header, cell, image)
     assert events(f"onset duration {header}\n5 3 {cell}").trials[0].image == image
 
 
+def test_where_there_are_ids_what_has_none_is_no_trial(events):
+    found = events(
+        "onset duration trial_type 73KID\n5 3 show 9\n8 n/a press n/a\n9 3 show 10\n14 3 rest n/a"
+    )
+    assert [trial.image_id for trial in found.trials] == [8, 9]
+    assert found.others == {"press": ((8, 0),), "rest": ((14, 3),)}
+
+
+def test_what_else_stands_in_the_columns_of_other_tools_does_not_matter(events):
+    found = events("onset duration stim_file run trial session\n5 3 a.png run-1 first ses-2")
+    assert (found.trials[0].run, found.trials[0].session) == (4, 2)
+
+
+def test_rest_may_have_no_times(events):
+    assert len(events("onset duration stim_file\n5 3 a.png\nn/a n/a n/a").trials) == 1
+
+
 def test_an_empty_stim_file_leaves_the_trial_type(events):
     found = events("onset duration trial_type stim_file\n5 3 face n/a\n9 3 house n/a")
     assert [trial.name for trial in found.trials] == ["face", "house"]

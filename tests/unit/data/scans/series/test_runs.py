@@ -120,6 +120,12 @@ def test_two_tables_of_one_run_are_refused(recording):
         find_runs(recording.root, ASKED)
 
 
+def test_a_run_that_was_preprocessed_twice_is_not_counted_twice(recording):
+    shutil.copytree(recording.folder, recording.root / "derivatives" / "again")
+    with pytest.raises(ValueError, match=r"are the same run\. Give the folder of one of them"):
+        find_runs(recording.root, ASKED)
+
+
 def test_raw_series_are_sent_to_fmriprep(tmp_path):
     touched(tmp_path / "raw", "sub-01_task-nsd_run-1_bold.nii.gz")
     with pytest.raises(FileNotFoundError, match="holds no time series in a volume that fMRIPrep"):

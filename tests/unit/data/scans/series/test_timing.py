@@ -57,6 +57,7 @@ def test_the_first_volume_is_where_slice_timing_put_it(timing):
         (1, "unknown", {"RepetitionTime": "1.6"}, "says a repetition time of '1.6'"),
         (1, "unknown", {"RepetitionTime": 0}, "says a repetition time of 0"),
         (2, "sec", {"StartTime": -1}, "says StartTime -1"),
+        (2, "sec", ["RepetitionTime"], "holds no names and values"),
     ],
 )
 def test_a_repetition_time_that_is_missing_or_contradicted_is_refused(
