@@ -17,12 +17,9 @@ _OF_SERIES = ("space", "task", "events", "confounds", "high_pass_hz")
 def scans_options(verbs) -> argparse.ArgumentParser:
     """`mindeye scans`."""
     about = "check whether a saved scan is what a model can decode; estimate betas of time series"
-    example = (
-        "mindeye scans check betas.nii.gz --mask mask.nii.gz --run runs/one\n"
-        "  mindeye scans estimate bids/derivatives/fmriprep/sub-01 --space T1w --out betas"
-    )
+    example = "mindeye scans check betas.nii.gz --mask mask.nii.gz --run runs/one"
     verb = add_verb(verbs, "scans", about, example)
-    what = "check: make the twelve checks, decode nothing; estimate: betas of an fMRIPrep folder"
+    what = "check: make the twelve checks; estimate: write betas of an fMRIPrep folder to --out"
     verb.add_argument("what", choices=["check", "estimate"], help=what)
     forms = "NIfTI, array, GLMsingle, CIFTI, GIFTI, MGH, or an fMRIPrep folder"
     verb.add_argument("scan", type=Path, nargs="+", help=forms)
