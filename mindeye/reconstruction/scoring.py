@@ -20,6 +20,7 @@ from mindeye.metrics.pairs import require_same_shape
 from mindeye.metrics.pixels import pixel_correlation, structural_similarity
 from mindeye.metrics.protocols import NATIVE_PROTOCOL, MetricProtocol
 from mindeye.metrics.statistics import metric_row, permutation_null
+from mindeye.reconstruction.all_cores import map_on_all_cores
 from mindeye.reconstruction.picture_source import (
     BLOCK,
     Pictures,
@@ -74,15 +75,17 @@ def picture_scores(
 def _pixel_scores(
     ours: PictureSource, theirs: PictureSource, protocol: MetricProtocol
 ) -> dict[str, Tensor]:
-    correlations, similarities = [], []
-    for pair in zip(ours.blocks(BLOCK), theirs.blocks(BLOCK), strict=True):
-        correlations.append(pixel_correlation(*pair, protocol.pixels))
-        similarities.append(
-            structural_similarity(*pair, protocol.pixels, by_columns=protocol.ssim_by_columns)
+    def block_scores(start: int) -> tuple[Tensor, Tensor]:
+        pair = [source.images(start, start + BLOCK) for source in (ours, theirs)]
+        return (
+            pixel_correlation(*pair, protocol.pixels),
+            structural_similarity(*pair, protocol.pixels, by_columns=protocol.ssim_by_columns),
         )
-    correlation = torch.cat(correlations)
+
+    blocks = map_on_all_cores(block_scores, range(0, len(ours), BLOCK))
+    correlation, similarity = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     correlation[ours.blank] = 0
-    return {PIXCORR: correlation, SSIM: torch.cat(similarities)}
+    return {PIXCORR: correlation, SSIM: similarity}
 
 
 def _pair_scores(

@@ -196,3 +196,17 @@ def test_pictures_that_say_something_lie_above_their_interval_of_chance(shown, c
     assert (row.low, row.high) != (row.value, row.value)
     assert row.high < 1
     assert (row.metric, row.n, row.chance) == (TWO_WAY, 6, 0.5)
+
+
+def test_scores_do_not_depend_on_the_number_of_cores():
+    rng = np.random.default_rng(2)
+    shown, drawn = (rng.integers(0, 256, (3 * BLOCK, 16, 16, 3), dtype=np.uint8) for _ in range(2))
+    before, scores = torch.get_num_threads(), []
+    try:
+        for num_threads in (1, 2):
+            torch.set_num_threads(num_threads)
+            scores.append(picture_scores(drawn, shown, {}))
+    finally:
+        torch.set_num_threads(before)
+    for metric in (PIXCORR, SSIM):
+        np.testing.assert_array_equal(scores[0][metric], scores[1][metric])
