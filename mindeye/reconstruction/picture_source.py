@@ -1,5 +1,6 @@
 """Pictures block by block, checked once, so that any number of them can be scored."""
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -99,6 +100,15 @@ def _require_unit_range(
 
 
 def _images(pictures: Pictures) -> Float[Tensor, "images 3 height width"]:
+    images = _floats(pictures)
+    mapped = getattr(pictures, "_mmap", None)
+    if mapped is not None and pictures.mode == "r" and hasattr(mapped, "madvise"):
+        # Pages of the file that have been read would count as ours until memory is short.
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return images
+
+
+def _floats(pictures: Pictures) -> Float[Tensor, "images 3 height width"]:
     if pictures.dtype == np.uint8:
         return as_images(pictures)
     return torch.from_numpy(np.array(pictures, dtype=np.float32)).permute(0, 3, 1, 2)
