@@ -19,8 +19,9 @@ FEATURE_BLOCK = 8192
 NEAR = 1e-5
 # Values of a block of such pairs: they stay in the processor's cache.
 PAIR_BLOCK = 1 << 17
-# Reconstructions compared with all images at a time.
-ROW_BLOCK = 2048
+# Reconstructions compared with all images at a time: many where all features must be read again
+# for each block, few where one block holds them, because their table then stays in the cache.
+ROW_BLOCK, CACHED_ROWS = 2048, 256
 # Values of a block of features; only blocks of many images become narrower for it.
 BLOCK_VALUES = 1 << 25
 # A row whose spread is below this share of its mean may have none at all: it is looked at.
@@ -73,9 +74,10 @@ def two_way_wins(
             "Two-way identification needs at least two images, not 1. Evaluate more test images."
         )
     require_same_shape(tuple(reconstructed.shape), tuple(seen.shape), slice(1, None))
-    num_images = seen.shape[0]
-    blocks = [slice(start, start + ROW_BLOCK) for start in range(0, num_images, ROW_BLOCK)]
-    both = as_rows(reconstructed), as_rows(seen)
+    num_images, num_features = seen.shape
+    size = ROW_BLOCK if num_features > FEATURE_BLOCK else CACHED_ROWS
+    both = CentredRows(as_rows(reconstructed)), CentredRows(as_rows(seen))
+    blocks = (slice(start, start + size) for start in range(0, num_images, size))
     wins = torch.cat([_wins_of_rows(*both, rows) for rows in blocks])
     return wins.double() / (num_images - 1)
 
@@ -135,13 +137,35 @@ def _paired_correlation(
     return (first * second).sum(1) / (first.norm(dim=1) * second.norm(dim=1))
 
 
+class CentredRows:
+    """Blocks of rows without their means, each in the memory of the one before.
+
+    Fresh memory costs more than the subtraction, and the last block is often asked for again.
+    """
+
+    def __init__(self, values: FeatureRows) -> None:
+        self.values = values
+        self._asked: tuple[slice, slice] | None = None
+        self._block = torch.empty(0)
+
+    def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
+        """Valid until the next call."""
+        if self._asked != (rows, columns):
+            block = self.values.block(rows, columns)
+            if self._block.shape != block.shape or self._block.dtype != block.dtype:
+                self._block = torch.empty_like(block, memory_format=torch.contiguous_format)
+            torch.sub(block, self.values.means[rows], out=self._block)
+            self._asked = (rows, columns)
+        return self._block
+
+
 def _wins_of_rows(
-    reconstructed: FeatureRows, seen: FeatureRows, rows: slice
+    reconstructed: CentredRows, seen: CentredRows, rows: slice
 ) -> Float[Tensor, "rows"]:
     """How many other images each of these reconstructions is less alike to than to its own."""
     product, norms, seen_norms = centred_products(reconstructed, seen, rows)
-    _refuse_unsound("reconstructed", reconstructed, rows, norms)
-    _refuse_unsound("seen", seen, slice(None), seen_norms)
+    _refuse_unsound("reconstructed", reconstructed.values, rows, norms)
+    _refuse_unsound("seen", seen.values, slice(None), seen_norms)
     # The row's own norm is common to all that is compared with it.
     product /= seen_norms.to(product)
     own, near = product.diagonal(rows.start), (NEAR * norms).to(product)
@@ -152,27 +176,23 @@ def _wins_of_rows(
     possible &= product >= (own - near).unsqueeze(1)
     possible.diagonal(rows.start).fill_(False)
     row, other = torch.nonzero(possible).T
-    exact = _wins_of_pairs(reconstructed, seen, row + rows.start, other)
+    exact = _wins_of_pairs(reconstructed.values, seen.values, row + rows.start, other)
     return wins.double().index_add_(0, row, exact.double())
 
 
 def centred_products(
-    reconstructed: FeatureRows, seen: FeatureRows, rows: slice
+    reconstructed: CentredRows, seen: CentredRows, rows: slice
 ) -> tuple[Float[Tensor, "rows images"], Float[Tensor, "rows"], Float[Tensor, "images"]]:
     """Products of centred rows (some reconstructions, all images), and the norms of both."""
-    sources = ((reconstructed, rows), (seen, slice(None)))
-    means = [values.means[some] for values, some in sources]
-    width = min(FEATURE_BLOCK, max(1, BLOCK_VALUES // seen.shape[0]))
-    total, squares, room = None, [0, 0], [None, None]
-    for start in range(0, seen.shape[1], width):
-        for which, (values, some) in enumerate(sources):
-            block = values.block(some, slice(start, start + width))
-            # In memory that is already there: fresh pages cost more than the subtraction.
-            if room[which] is None or room[which].shape != block.shape:
-                room[which] = torch.empty_like(block, memory_format=torch.contiguous_format)
-            torch.sub(block, means[which], out=room[which])
-            squares[which] += torch.linalg.vector_norm(room[which], dim=1).double().square()
-        product = _product(*room)
+    num_images, num_features = seen.values.shape
+    width = min(FEATURE_BLOCK, max(1, BLOCK_VALUES // num_images))
+    total, squares = None, [0, 0]
+    for start in range(0, num_features, width):
+        columns = slice(start, start + width)
+        blocks = reconstructed.block(rows, columns), seen.block(slice(None), columns)
+        for which, block in enumerate(blocks):
+            squares[which] += torch.linalg.vector_norm(block, dim=1).double().square()
+        product = _product(*blocks)
         total = product if total is None else total.double().add_(product)
     return total, squares[0].sqrt(), squares[1].sqrt()
 

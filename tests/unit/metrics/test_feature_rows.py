@@ -49,9 +49,11 @@ def test_wins_are_the_same_from_a_file_in_any_blocks(monkeypatch, row_block):
         for i in range(20)
     ]
     monkeypatch.setattr(identification, "ROW_BLOCK", row_block)
-    monkeypatch.setattr(identification, "FEATURE_BLOCK", 7)
-    for pair in ((drawn, seen), (stored(drawn), stored(seen))):
-        np.testing.assert_allclose(two_way_wins(*pair), expected, rtol=0, atol=1e-12)
+    monkeypatch.setattr(identification, "CACHED_ROWS", row_block)
+    for feature_block in (7, 50):
+        monkeypatch.setattr(identification, "FEATURE_BLOCK", feature_block)
+        for pair in ((drawn, seen), (stored(drawn), stored(seen))):
+            np.testing.assert_allclose(two_way_wins(*pair), expected, rtol=0, atol=1e-12)
 
 
 def slow(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -60,7 +62,7 @@ def slow(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def test_unsound_rows_of_a_later_block_are_named_by_their_position(monkeypatch):
-    monkeypatch.setattr(identification, "ROW_BLOCK", 3)
+    monkeypatch.setattr(identification, "CACHED_ROWS", 3)
     seen = rows(8) + 1e4  # a high mean is no reason for refusal
     drawn = rows(8, seed=1)
     assert len(two_way_wins(stored(drawn), stored(seen))) == 8
