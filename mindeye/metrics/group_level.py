@@ -28,6 +28,9 @@ class GroupResult:
 
     rows: list[MetricRow]
     text: str
+    """Count, prevalence, mean, and p over subjects where it can say anything."""
+    limit: str
+    """What so few subjects cannot show; the same for all metrics of as many."""
     passed: int
     """Subjects whose own test passed."""
     prevalence: Interval
@@ -43,10 +46,12 @@ def group_result(
     *,
     alpha: float = 0.05,
     limits: tuple[float, float] = (-np.inf, np.inf),
+    claim: str = "better than chance",
 ) -> GroupResult:
     """Rows and sentences for one metric of one system over its subjects.
 
     Args:
+        claim: what each subject's own test says where it passes.
         limits: what the metric cannot leave; cuts the interval of the mean.
 
     Raises:
@@ -61,14 +66,18 @@ def group_result(
     prevalence = proportion_interval(passed, len(rows))
     floor = sign_flip_floor(len(rows))
     p = sign_flip_p(above) if len(rows) <= MOST_ENUMERATED else float("nan")
-    text = f"{rows[0].metric}: {_count_text(passed, prevalence, alpha, len(rows))}"
+    count = _count_text(passed, prevalence, alpha, len(rows))
+    text = f"{rows[0].metric}: {claim} in {count}"
     if len(rows) > 1:
         mean = mean_of_subjects(rows, limits)
-        text += f" {_mean_text(mean, values)} {_floor_text(p, floor, alpha, len(rows))}"
+        text += f" {_mean_text(mean, values)}"
+        if floor < alpha and np.isfinite(p):
+            text += f" Sign-flip test over subjects: p = {p:.2g}."
         rows = [*rows, mean]
     return GroupResult(
         rows=rows,
         text=text,
+        limit=limit_text(len(results), alpha),
         passed=passed,
         prevalence=prevalence,
         sign_flip=p,
@@ -98,6 +107,17 @@ def mean_of_subjects(
     )
 
 
+def limit_text(num_subjects: int, alpha: float = 0.05) -> str:
+    """What no test over so few subjects can show."""
+    if num_subjects == 1:
+        return "One subject: intervals are over its images and say nothing of other people."
+    floor = sign_flip_floor(num_subjects)
+    limit = f"With {num_subjects} subjects no two-sided sign-flip test can fall below {floor:.3g}"
+    if floor < alpha:
+        return f"{limit}."
+    return f"{limit}, so that none can reach {alpha:g}: rest on the count and on each subject."
+
+
 def standard_error(values: np.ndarray) -> float:
     """Of the mean over subjects."""
     return float(values.std(ddof=1) / len(values) ** 0.5)
@@ -121,10 +141,11 @@ def _require_one_metric(results: Sequence[SubjectResult]) -> None:
 
 
 def _count_text(passed: int, prevalence: Interval, alpha: float, total: int) -> str:
-    people = "" if total > 1 else " One subject says nothing of other people."
+    count = f"{passed} of {total} (each p < {alpha:g} within)"
+    if total == 1:
+        return f"{count}."
     share = f"[{prevalence.low:.3f}, {prevalence.high:.3f}]"
-    group = f"; the share of such people lies in {share}" if total > 1 else ""
-    return f"better than chance in {passed} of {total} (each p < {alpha:g} within){group}.{people}"
+    return f"{count}; the share of such people lies in {share}."
 
 
 def _mean_text(mean: MetricRow, values: np.ndarray) -> str:
@@ -132,11 +153,3 @@ def _mean_text(mean: MetricRow, values: np.ndarray) -> str:
         f"Mean of subjects {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}] (t interval, "
         f"{len(values) - 1} degrees of freedom; standard error {standard_error(values):.3f})."
     )
-
-
-def _floor_text(p: float, floor: float, alpha: float, total: int) -> str:
-    limit = f"with {total} subjects no two-sided sign-flip test can fall below {floor:.2g}"
-    if floor >= alpha:
-        return f"No test over subjects can reach {alpha:g}: {limit}."
-    tested = f"Sign-flip test over subjects: p = {p:.2g}; " if np.isfinite(p) else ""
-    return f"{tested}{limit}." if tested else f"{limit[0].upper()}{limit[1:]}."
