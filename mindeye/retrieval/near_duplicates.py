@@ -1,4 +1,8 @@
-"""How alike test images are to training images and to each other: what a score may rest on."""
+"""How alike test images are to training images and to each other: what a score may rest on.
+
+Likeness is the cosine of embeddings from which the mean of the test images is taken away: the plain
+cosine of any two images is nearly 1 in the embeddings that retrieval works with.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from mindeye.retrieval.similarity import similarity_matrix
 
@@ -18,17 +23,50 @@ class Nearest(NamedTuple):
     row: Int[np.ndarray, "images"]
 
 
+class Centre(NamedTuple):
+    """The mean of unit embeddings."""
+
+    mean: Float[Tensor, "features"]
+
+    @classmethod
+    def of(cls, images: Float[Tensor, "images *features"]) -> "Centre":
+        return cls(_unit(images).mean(0))
+
+    def removed(self, images: Float[Tensor, "images *features"]) -> Float[Tensor, "images _all"]:
+        """What tells the images from it."""
+        return _unit(images) - self.mean
+
+
 def nearest_in_pool(images: Float[Tensor, "images *features"]) -> Nearest:
-    """The most similar other image of the same pool."""
-    similarity = similarity_matrix(images, images).fill_diagonal_(-torch.inf)
+    """The most similar other image of the same pool.
+
+    Raises:
+        ValueError: an image that does not differ from the mean of all.
+    """
+    apart = Centre.of(images).removed(images)
+    similarity = similarity_matrix(apart, apart).fill_diagonal_(-torch.inf)
     return _nearest(*similarity.max(1))
+
+
+def nearest_training(
+    images: Float[Tensor, "images *features"],
+    blocks: Iterable[Float[Tensor, "_candidates *_features"]],
+) -> Nearest:
+    """The most similar training image of each test image; rows are counted over all blocks.
+
+    Raises:
+        ValueError: no block, or an image that does not differ from the mean of all.
+    """
+    centre = Centre.of(images)
+    apart = (centre.removed(block) for block in blocks)
+    return nearest_in_blocks(centre.removed(images), apart)
 
 
 def nearest_in_blocks(
     queries: Float[Tensor, "images *features"],
     blocks: Iterable[Float[Tensor, "_candidates *_features"]],
 ) -> Nearest:
-    """The most similar of candidates that come block by block; rows are counted over all blocks.
+    """The candidate of the highest plain cosine, from blocks; rows are counted over all of them.
 
     Raises:
         ValueError: no block.
@@ -60,6 +98,10 @@ def tenths(closeness: Float[np.ndarray, "images"]) -> list[Int[np.ndarray, "_mem
     """Rows of each tenth of the images, the least close first; fewer parts of fewer than 20."""
     order = np.argsort(closeness, kind="stable")
     return np.array_split(order, max(1, min(10, len(order) // 2)))
+
+
+def _unit(images: Float[Tensor, "images *features"]) -> Float[Tensor, "images _all"]:
+    return functional.normalize(images.flatten(1).float(), dim=1)
 
 
 def _nearest(similarity: Float[Tensor, "images"], row: Int[Tensor, "images"]) -> Nearest:
