@@ -1,7 +1,7 @@
 """Metric rows as text for the terminal, as TSV and as JSON."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mindeye.files import write_text
@@ -35,16 +35,20 @@ def format_rows(rows: Sequence[MetricRow]) -> str:
             name = metric + arrow if index == 0 else ""
             cells = (format_interval(row), str(row.n), format_number(row.chance))
             lines.append((name, row.system, *cells))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    lines.insert(1, tuple("-" * width for width in widths))
-    aligned = (
+    return "\n".join(aligned_lines(lines, range(3, len(header))))
+
+
+def aligned_lines(lines: Sequence[Sequence[str]], right: Container[int]) -> list[str]:
+    """Cells as columns, the first line underlined; columns in `right` end together."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    ruled = [lines[0], tuple("-" * width for width in widths), *lines[1:]]
+    return [
         "  ".join(
-            cell.rjust(width) if column >= 3 else cell.ljust(width)
+            cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in lines
-    )
-    return "\n".join(aligned)
+        for line in ruled
+    ]
 
 
 def rows_by_metric(rows: Sequence[MetricRow]) -> dict[str, list[MetricRow]]:
