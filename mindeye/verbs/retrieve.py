@@ -60,17 +60,26 @@ def retrieve_run(
     """
     require_device(device)
     on = switched_on(RunFolder(path=run_path), compat, quirk_settings, RETRIEVAL_QUIRKS)
-    if "contiguous_pools" in on and "drawn_pools" not in on:
-        raise ValueError(
-            "Only drawn pools can be contiguous, but `drawn_pools` is off. "
-            "Set both quirks on, or contiguous_pools=off."
-        )
+    require_drawn(on)
     run = open_run(run_path, subject=subject, data=data, device=device)
     scans = run.prepared.repeats("test")
     decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in on)
     result = retrieval_of("mindeye", decoded, run, pool_sizes, seed, quirks=on)
     save_retrieval(result, run.folder.path)
     return result
+
+
+def require_drawn(on: Sequence[str]) -> None:
+    """Refuses contiguous pools that are not drawn.
+
+    Raises:
+        ValueError: only one of the two quirks is on.
+    """
+    if "contiguous_pools" in on and "drawn_pools" not in on:
+        raise ValueError(
+            "Only drawn pools can be contiguous, but `drawn_pools` is off. "
+            "Set both quirks on, or contiguous_pools=off."
+        )
 
 
 def retrieval_of(
