@@ -12,6 +12,7 @@ from mindeye.reconstruction.opening import OpenRun, open_run
 from mindeye.report.grids import PictureGrid
 from mindeye.report.page import ReportContent, write_report
 from mindeye.report.plots import RoiContribution
+from mindeye.report.retrieval_page import audit_notes, benchmark_sections
 from mindeye.report.tables import rows_as_records
 from mindeye.training.roi_contribution import region_scores
 from mindeye.types import MetricRow
@@ -38,6 +39,8 @@ def report_run(
     more_columns: dict[str, Path] | None = None,
 ) -> ReportContent:
     """Writes `out` from RUN/retrieval.json and a folder of reconstructions with its scores.
+
+    Figures of RUN/bench, where `mindeye bench retrieval` has written it, stand there too.
 
     Args:
         more_rows: rows of other systems, such as baselines.
@@ -68,7 +71,8 @@ def report_run(
         pictures=_grids(run, about, saved, parts.seed, more_columns or {}),
         curves=training_curves(run.folder.read_log()),
         roi_contribution=_contributions(run, parts.seed),
-        notes=notes,
+        sections=[] if saved.benchmark is None else benchmark_sections([saved.benchmark]),
+        notes=[*notes, *([] if saved.benchmark is None else audit_notes([saved.benchmark]))],
     )
     write_report(out, content)
     return content

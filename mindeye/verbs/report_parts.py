@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindeye.files import read_json
 from mindeye.reconstruction.picture_folder import Reconstruction
+from mindeye.verbs.retrieval_sources import BENCH
 from mindeye.verbs.saved_results import (
     SavedScores,
     read_manifest,
@@ -34,6 +36,8 @@ class SavedParts:
     retrieval: SavedScores | None
     pictures: Reconstruction | None
     evaluation: SavedScores | None
+    benchmark: Mapping[str, Any] | None
+    """Of this subject, from RUN/bench."""
     missing: tuple[str, ...]
     """A sentence for each absent part, with the command that makes it."""
 
@@ -49,6 +53,7 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     missing = []
     retrieve = f"mindeye retrieve {parts.run}{subject}"
     retrieval = _checked_scores(parts.run / "retrieval.json", about, f"Run `{retrieve}` again.")
+    benchmark = _benchmark_of(parts.run / BENCH / "retrieval.json", about)
     if retrieval is None:
         missing.append(f"There is no retrieval yet: run `{retrieve}`.")
     folder = parts.reconstructions or parts.run / "reconstructions"
@@ -56,7 +61,11 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
         draw = f"mindeye reconstruct {parts.run} --out {folder}{subject}"
         missing.append(f"There are no reconstructions yet: run `{draw}`.")
         return SavedParts(
-            retrieval=retrieval, pictures=None, evaluation=None, missing=tuple(missing)
+            retrieval=retrieval,
+            pictures=None,
+            evaluation=None,
+            benchmark=benchmark,
+            missing=tuple(missing),
         )
     pictures = read_pictures(folder)
     advice = "Give the folder of this run and subject with --reconstructions."
@@ -77,7 +86,11 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     if evaluation is None:
         missing.append(f"The reconstructions have no scores yet: run `{evaluate}`.")
     return SavedParts(
-        retrieval=retrieval, pictures=pictures, evaluation=evaluation, missing=tuple(missing)
+        retrieval=retrieval,
+        pictures=pictures,
+        evaluation=evaluation,
+        benchmark=benchmark,
+        missing=tuple(missing),
     )
 
 
@@ -87,3 +100,18 @@ def _checked_scores(path: Path, about: Mapping[str, Any], advice: str) -> SavedS
     scores = read_scores(path, advice)
     require_same_run(path, scores.content, about, advice)
     return scores
+
+
+def _benchmark_of(path: Path, about: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """This subject's part of a run's own benchmark, which may not hold it."""
+    if not path.exists():
+        return None
+    advice = f"Run `mindeye bench retrieval {path.parent.parent}` again."
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("benchmark") != "retrieval":
+        raise ValueError(f"{path} is no retrieval benchmark. {advice}")
+    for one in content["subjects"]:
+        if one["subject"] == about["subject"]:
+            require_same_run(path, one["about"], about, advice)
+            return one
+    return None
