@@ -10,6 +10,7 @@ from tqdm import tqdm
 from mindeye import __version__
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
+from mindeye.verbs.bench_options import bench_options, perform_bench
 from mindeye.verbs.decode_options import decode_options, perform_decode
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.progress import Bar, Stages, watch
@@ -65,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         (scans_options, perform_scans),
         (decode_options, perform_decode),
         (doctor_options, perform_doctor),
+        (bench_options, perform_bench),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser

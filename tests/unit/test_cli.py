@@ -25,6 +25,7 @@ FUNCTION_OF = {
     # As for `reconstruct`; it is imported when it is called.
     "decode": "mindeye.verbs.reconstruct.settings_for",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
+    "bench": "mindeye.verbs.retrieval_benchmark.benchmark",
 }
 
 
@@ -64,6 +65,7 @@ def arguments_of(tmp_path, config_path):
         "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],
         "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
+        "bench": ["bench", "retrieval", run],
     }
 
 
