@@ -59,6 +59,11 @@ def read_embedding_file(path: Path) -> EmbeddingFile:
         raise ValueError(f"{path}: give `training_images` and `training_ids` together, or neither.")
     if "training_images" in arrays:
         candidates = arrays["training_images"]
+        if candidates.shape[1:] != arrays["images"].shape[1:]:
+            raise ValueError(
+                f"{path}: training images have embeddings of shape {tuple(candidates.shape[1:])}, "
+                f"test images of {tuple(arrays['images'].shape[1:])}. Embed both alike."
+            )
         training = TrainingEmbeddings(
             image_ids=ids["training_ids"], read=lambda rows: candidates[torch.from_numpy(rows)]
         )

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mindeye.types import require_unique
 
-TRAINING_BLOCK = 500
+# Embeddings of 257 x 768 values: 80 MB.
+TRAINING_BLOCK = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class TrainingEmbeddings:
     """Rows of `image_ids` -> their image embeddings."""
 
     def blocks(self) -> Iterator[Tensor]:
-        """All embeddings, a few hundred at a time."""
+        """All embeddings, a hundred at a time."""
         rows = np.arange(len(self.image_ids))
         for start in range(0, len(rows), TRAINING_BLOCK):
             yield self.read(rows[start : start + TRAINING_BLOCK])

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
-from mindeye.retrieval.similarity import similarity_matrix
+from mindeye.retrieval.similarity import similarity_matrix, unit_rows
 
 
 class Nearest(NamedTuple):
@@ -30,11 +29,11 @@ class Centre(NamedTuple):
 
     @classmethod
     def of(cls, images: Float[Tensor, "images *features"]) -> "Centre":
-        return cls(_unit(images).mean(0))
+        return cls(unit_rows("test", images.flatten(1)).mean(0))
 
     def removed(self, images: Float[Tensor, "images *features"]) -> Float[Tensor, "images _all"]:
         """What tells the images from it."""
-        return _unit(images) - self.mean
+        return unit_rows("image", images.flatten(1)).sub_(self.mean)
 
 
 def nearest_in_pool(images: Float[Tensor, "images *features"]) -> Nearest:
@@ -72,8 +71,9 @@ def nearest_in_blocks(
         ValueError: no block.
     """
     best, row, start = None, None, 0
+    unit = unit_rows("test", queries.flatten(1))
     for block in blocks:
-        value, place = similarity_matrix(queries, block).max(1)
+        value, place = (unit @ unit_rows("training", block.flatten(1)).T).max(1)
         if best is None:
             best, row = value, place
         else:
@@ -98,10 +98,6 @@ def tenths(closeness: Float[np.ndarray, "images"]) -> list[Int[np.ndarray, "_mem
     """Rows of each tenth of the images, the least close first; fewer parts of fewer than 20."""
     order = np.argsort(closeness, kind="stable")
     return np.array_split(order, max(1, min(10, len(order) // 2)))
-
-
-def _unit(images: Float[Tensor, "images *features"]) -> Float[Tensor, "images _all"]:
-    return functional.normalize(images.flatten(1).float(), dim=1)
 
 
 def _nearest(similarity: Float[Tensor, "images"], row: Int[Tensor, "images"]) -> Nearest:

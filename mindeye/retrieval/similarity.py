@@ -23,7 +23,33 @@ def similarity_matrix(
             f"Brain embeddings have shape {tuple(brain.shape[1:])} but image embeddings "
             f"{tuple(images.shape[1:])}. Were they made for the same target network?"
         )
-    return _unit_rows("brain", brain.flatten(1)) @ _unit_rows("image", images.flatten(1)).T
+    return unit_rows("brain", brain.flatten(1)) @ unit_rows("image", images.flatten(1)).T
+
+
+def unit_rows(
+    name: str, embeddings: Float[Tensor, "rows features"]
+) -> Float[Tensor, "rows features"]:
+    """Embeddings of length 1, as new tensors of float32 or finer; `name` is for the messages.
+
+    Raises:
+        ValueError: an embedding of length zero.
+        FloatingPointError: NaN or infinity.
+    """
+    embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+    lengths = embeddings.norm(dim=1, keepdim=True)
+    bad = torch.nonzero(~torch.isfinite(lengths).flatten()).flatten()
+    if len(bad):
+        raise FloatingPointError(
+            f"{len(bad)} of {len(lengths)} {name} embeddings hold NaN or infinity, first at "
+            f"positions {bad[:5].tolist()}. Look at the network that made them."
+        )
+    zero = torch.nonzero((lengths == 0).flatten()).flatten()
+    if len(zero):
+        raise ValueError(
+            f"{len(zero)} of {len(lengths)} {name} embeddings have length zero, first at positions "
+            f"{zero[:5].tolist()}. They have no direction to compare."
+        )
+    return embeddings / lengths
 
 
 def image_retrieval_rivals(
@@ -44,26 +70,6 @@ def brain_retrieval_rivals(
     The published code calls this direction `fwd` and prints it as "Image".
     """
     return _rivals(similarity.T)
-
-
-def _unit_rows(
-    name: str, embeddings: Float[Tensor, "rows features"]
-) -> Float[Tensor, "rows features"]:
-    embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-    lengths = embeddings.norm(dim=1, keepdim=True)
-    bad = torch.nonzero(~torch.isfinite(lengths).flatten()).flatten()
-    if len(bad):
-        raise FloatingPointError(
-            f"{len(bad)} of {len(lengths)} {name} embeddings hold NaN or infinity, first at "
-            f"positions {bad[:5].tolist()}. Look at the network that made them."
-        )
-    zero = torch.nonzero((lengths == 0).flatten()).flatten()
-    if len(zero):
-        raise ValueError(
-            f"{len(zero)} of {len(lengths)} {name} embeddings have length zero, first at positions "
-            f"{zero[:5].tolist()}. They have no direction to compare."
-        )
-    return embeddings / lengths
 
 
 def _rivals(similarity: Float[Tensor, "rows rows"]) -> Int[np.ndarray, "rows"]:

@@ -73,6 +73,10 @@ def test_safetensors_say_the_same_in_any_precision(dtype, tmp_path):
         ({"training_ids": np.array([1])}, "`training_images` has 0 rows"),
         ({"training_images": np.zeros((1, 6))}, "together, or neither"),
         (
+            {"training_images": np.zeros((1, 6)), "training_ids": np.array([1])},
+            r"embeddings of shape \(6,\), test images of \(2, 3\)",
+        ),
+        (
             {"training_images": np.zeros((1, 2, 3)), "training_ids": np.array([40])},
             "1 of 4 test images are training images, first id 40",
         ),

@@ -1,17 +1,36 @@
 """`mindeye bench retrieval` of trained runs, and from the command line."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mindeye.cli import main
-from mindeye.files import read_json
+from mindeye.data.bundle import VoxelBundle
+from mindeye.files import read_json, write_json
 from mindeye.report.banner import SIMULATED
+from mindeye.training.loop import train
 from mindeye.verbs.report import report_run
 from mindeye.verbs.report_parts import ReportParts
 from mindeye.verbs.retrieval_sources import SourceSettings, named_path, retrieval_sources
 from mindeye.verbs.retrieve import retrieve_run
+
+
+def copied_for(prepared: Path, subject: int, folder: Path) -> Path:
+    """The same scans as if they were another subject's."""
+    shutil.copytree(prepared, folder)
+    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=subject)
+    shutil.rmtree(folder / "bundle")
+    bundle.save(folder / "bundle")
+    manifest = read_json(folder / "manifest.json")
+    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
+    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
+    own = {"subject": subject, "voxel_hash": bundle.voxel_hash}
+    write_json(folder / "manifest.json", {**manifest, **own})
+    return folder
+
 
 FAST = ["--bootstrap", "200", "--permute", "99"]
 
@@ -48,6 +67,25 @@ def test_the_training_images_of_a_run_are_those_it_was_trained_with(finished_run
     np.testing.assert_array_equal(source.pairs.training.image_ids, np.arange(100, 124))
     two = source.pairs.training.read(np.array([3, 0]))
     np.testing.assert_array_equal(two, next(source.pairs.training.blocks())[[3, 0]])
+
+
+def test_all_subjects_of_a_run_are_measured_and_their_mean_comes_last(
+    tiny_experiment, tiny_prepared, tmp_path, capsys
+):
+    other = copied_for(tiny_prepared, 2, tmp_path / "second")
+    short = replace(tiny_experiment.schedule, num_epochs=1)
+    experiment = replace(tiny_experiment, data=(tiny_prepared, other), schedule=short)
+    train(experiment, tmp_path / "run")
+    bench(tmp_path / "run", "--pools", "all", "--tops", "1")
+    content = read_json(tmp_path / "run" / "bench" / "retrieval.json")
+    systems = [row["system"] for row in content["rows"] if "top-1 of 8" in row["metric"]]
+    expected = ["mindeye, subject 1", "mindeye, subject 2", "mindeye, mean of 2 subjects"]
+    assert sorted(systems) == sorted(2 * expected)
+    assert systems[-1] == expected[-1]
+    assert "With 2 subjects no two-sided sign-flip test" in capsys.readouterr().out
+    bench(tmp_path / "run", "--subject", "2", "--out", tmp_path / "second-only")
+    chosen = read_json(tmp_path / "second-only" / "retrieval.json")["subjects"]
+    assert [one["subject"] for one in chosen] == [2]
 
 
 def test_two_runs_of_one_subject_need_names(finished_run, tmp_path, capsys):
