@@ -33,7 +33,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         UnwrittenError: the disk is full.
     """
     # A folder of its own: libraries leave debris beside what they write when they are killed.
-    with _temporary_folder(path) as folder:
+    with temporary_folder(path) as folder:
         temporary = folder / path.name
         yield temporary
         temporary.chmod(SHARED_MODE)
@@ -43,14 +43,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_path` for a folder that does not exist yet."""
-    with _temporary_folder(path) as temporary:
+    with temporary_folder(path) as temporary:
         yield temporary
         temporary.chmod(0o755)
         os.replace(temporary, path)
 
 
 @contextlib.contextmanager
-def _temporary_folder(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone after the block, however it ends."""
     with naming_full_disks(path):
         path.parent.mkdir(parents=True, exist_ok=True)

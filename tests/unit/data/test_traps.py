@@ -23,30 +23,6 @@ from mindeye.data.zscore import statistics_of, zscored
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 
 
-@pytest.fixture(scope="module")
-def late_design(tmp_path_factory) -> Path:
-    """18 shared and 141 own images are shown in the last three sessions only."""
-    generator = np.random.default_rng(5)
-    ids = 1 + generator.permutation(73000)
-    shared, own = np.sort(ids[:1000]), ids[1000:].reshape(8, 9000)
-    late = np.repeat(np.r_[np.arange(18), np.arange(1000, 1141)], 3)
-    early = np.setdiff1d(np.arange(10000), late)
-    # Their third showing comes last: they count as seen before.
-    moved = generator.choice(early, 3 * 750 - len(late), replace=False)
-    first = generator.permutation(np.r_[early, early, np.setdiff1d(early, moved)])
-    rest = generator.permutation(np.r_[moved, late])
-    order = np.concatenate([first, rest])
-    assert not np.isin(order[: 37 * 750], late).any()
-    path = tmp_path_factory.mktemp("late") / "nsd_expdesign.mat"
-    arrays = {
-        "masterordering": (order + 1)[None].astype(np.uint16),
-        "subjectim": np.hstack([np.tile(shared, (8, 1)), own]).astype(np.uint32),
-        "sharedix": shared[None].astype(np.uint32),
-    }
-    scipy.io.savemat(path, arrays)
-    return path
-
-
 def test_trap_1_minus_one_of_an_roi_volume_is_no_region(written):
     stored = written.atlases["nsdgeneral"]
     assert (stored == -1).sum() > (stored == 1).sum()

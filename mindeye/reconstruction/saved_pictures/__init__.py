@@ -1,0 +1,1 @@
+"""Pictures that anybody saved, in any usual form: with their image ids, read some at a time."""
