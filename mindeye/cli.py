@@ -13,6 +13,7 @@ from mindeye.verbs import options as verb_options
 from mindeye.verbs.bench_options import bench_options, perform_bench
 from mindeye.verbs.decode_options import decode_options, perform_decode
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
+from mindeye.verbs.evaluate_options import evaluate_options, perform_evaluate
 from mindeye.verbs.progress import Bar, Stages, watch
 from mindeye.verbs.scans_options import perform_scans, scans_options
 from mindeye.verbs.shared_options import given_quirks, given_settings
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.train_options, _train),
         (verb_options.reconstruct_options, _reconstruct),
         (verb_options.retrieve_options, _retrieve),
-        (verb_options.evaluate_options, _evaluate),
+        (evaluate_options, perform_evaluate),
         (verb_options.report_options, _report),
         (verb_options.convert_options, _convert),
         (scans_options, perform_scans),
@@ -180,21 +181,6 @@ def _retrieve(options: argparse.Namespace) -> None:
         device=options.device,
     )
     _print_scores(result, options.run / f"{name_of(result.about)}.json")
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from mindeye.verbs.evaluate import evaluate_folder
-
-    result = evaluate_folder(
-        options.folder,
-        run_path=options.run,
-        data=options.data,
-        seed=options.seed,
-        **given_quirks(options),
-        device=options.device,
-        progress=watch("draw true tokens"),
-    )
-    _print_scores(result, options.folder / "evaluation.json")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from mindeye.metrics.protocols import EVALUATION_QUIRKS, protocol_of
 from mindeye.quirks import Quirks
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
 from mindeye.reconstruction.pipeline import Artist
+from mindeye.reconstruction.saved_pictures.opening import open_pictures, record_of
 from mindeye.reconstruction.scoring import (
     derangement,
     permuted_row,
@@ -46,7 +47,8 @@ class Evaluation:
     per_image: dict[str, dict[str, np.ndarray]]
     image_ids: np.ndarray
     about: dict
-    """Run, weights, subject, system, banner, pixel protocol; which `EVALUATION_QUIRKS` are on."""
+    """Run, weights, subject, system, banner, protocol, judging networks, seed, inputs with their
+    checksums; which `EVALUATION_QUIRKS` are on."""
 
 
 def evaluate_folder(
@@ -109,7 +111,18 @@ def evaluate_folder(
     }
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
     rows.append(permuted_row(PERMUTED, ours.pictures, shown, judges["clip"], rng))
-    about = {**about, "metrics": protocol.pixels.describe(), "quirks": list(on)}
+    about = {
+        **about,
+        "metrics": protocol.pixels.describe(),
+        "metric_protocol": protocol.describe(),
+        "quirks": list(on),
+        "judges": {name: one.identity for name, one in judges.items()},
+        "seed": seed,
+        "inputs": {
+            "reconstructions": record_of(open_pictures(folder)),
+            "images": record_of(open_pictures(run.prepared.path)),
+        },
+    }
     about |= {"without": {NEAREST: reason}} if reason else {}
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)

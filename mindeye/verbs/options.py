@@ -157,19 +157,6 @@ def retrieve_options(verbs) -> argparse.ArgumentParser:
     return verb
 
 
-def evaluate_options(verbs) -> argparse.ArgumentParser:
-    """`mindeye evaluate`."""
-    about = "score a folder of reconstructions, with floors and ceiling"
-    verb = add_verb(verbs, "evaluate", about, "mindeye evaluate runs/one/reconstructions")
-    verb.add_argument("folder", type=Path, help="what `mindeye reconstruct` wrote")
-    verb.add_argument("--run", type=Path, help="the run that drew it, where it has moved")
-    add_quirks(verb, "resized_through_256=on")
-    add_seed(verb, "of bootstrap and shuffling")
-    add_data(verb)
-    add_device(verb)
-    return verb
-
-
 def convert_options(verbs) -> argparse.ArgumentParser:
     """`mindeye convert`."""
     about = "a published MindEye1 or MindEye2 checkpoint to a run, or with --to back"
