@@ -22,7 +22,7 @@ from mindeye.data.doctor.sessions import (
     readings,
     region_of_space,
 )
-from mindeye.data.doctor.subject import map_checks, table_checks
+from mindeye.data.doctor.subject import map_checks, surface_ceiling_checks, table_checks
 from mindeye.data.doctor.template import template_checks
 from mindeye.data.doctor.transfer import transfer_checks
 from mindeye.data.nsd import NSDTree
@@ -102,7 +102,9 @@ def _subject_checks(
         if space not in (layout.SPACE, TEMPLATE_SPACE):
             found = region_of_space(tree, subject, space)
             yield from found
-            readable |= {space} if found[0].state == "ok" else set()
+            if found[0].state == "ok":
+                readable.add(space)
+                yield from surface_ceiling_checks(tree, subject, space)
     others = dict.fromkeys(one.session.experiment for one in to_read)
     for experiment in (one for one in others if one != "nsd"):
         yield from transfer_checks(tree, subject, experiment)

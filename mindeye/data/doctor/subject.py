@@ -7,6 +7,8 @@ from mindeye import nsd_layout as layout
 from mindeye.data.design import Design, read_shown_images, require_same_images, showings
 from mindeye.data.doctor.check import Check, absent, compared, equal, guarded
 from mindeye.data.nsd import NSDTree
+from mindeye.data.nsd_spaces import surface_ncsnr_paths
+from mindeye.data.regions import surface_ncsnr
 from mindeye.data.roi import read_volume
 from mindeye.files import fingerprint_of
 
@@ -24,6 +26,7 @@ VISUAL_AREAS_OF_SUBJECT_1 = (594, 756, 834, 599, 646, 541, 687)
 HELD_BACK_SESSIONS = 3
 """Of every subject: published on 2023-08-20, so earlier copies end before them."""
 AFFINE_TOLERANCE_MM = 1e-3
+HIGHEST_NCSNR = 10
 
 
 def table_checks(tree: NSDTree, subject: int, design: Design) -> list[Check]:
@@ -130,6 +133,30 @@ def _brain_checks(
     return [equal(name, f"{outside} voxels outside", "0 voxels outside", subject)]
 
 
+def surface_ceiling_checks(tree: NSDTree, subject: int, space: str) -> list[Check]:
+    """The same on fsaverage, where some subjects have vertices without data."""
+    if space != "fsaverage":
+        return []
+    masks = tree.surface_masks(subject, "nsdgeneral", space)
+    checks = []
+    for version in layout.BETA_VERSIONS:
+        if not tree.present_sessions(subject, beta_version=version, space=space):
+            continue
+        name = f"noise ceiling of {version} in {space}"
+
+        def look(version: str = version, name: str = name) -> list[Check]:
+            ncsnr = surface_ncsnr(tree.root, subject, masks, version)
+            if ncsnr is None:
+                return [absent(name, surface_ncsnr_paths(subject, version), subject)]
+            low, high = np.nanmin(ncsnr), np.nanmax(ncsnr)
+            seen = f"{low:.3f} to {high:.3f}, NaN in {int(np.isnan(ncsnr).sum())}"
+            good = bool(low >= 0 and high < HIGHEST_NCSNR)
+            return [compared(name, seen, f"0 to {HIGHEST_NCSNR}", good, subject)]
+
+        checks += guarded(name, look, subject)
+    return checks
+
+
 def _ceiling_checks(
     tree: NSDTree, subject: int, mask: Bool[np.ndarray, "x y z"] | None
 ) -> list[Check]:
@@ -153,7 +180,7 @@ def _ceiling_checks(
             ncsnr = tree.ncsnr(subject, mask, beta_version=version)
             low, high, bad = np.nanmin(ncsnr), np.nanmax(ncsnr), int(np.isnan(ncsnr).sum())
             seen = f"{low:.3f} to {high:.3f}, NaN in {bad}"
-            good = low >= 0 and high < 10 and bad <= 0.01 * len(ncsnr)
-            wanted = "0 to 10, NaN in 1 % at most"
+            good = low >= 0 and high < HIGHEST_NCSNR and bad <= 0.01 * len(ncsnr)
+            wanted = f"0 to {HIGHEST_NCSNR}, NaN in 1 % at most"
             checks.append(compared(name, seen, wanted, bool(good), subject))
     return checks

@@ -64,7 +64,7 @@ def every_space(written, rewrite_betas, rewrite_volume, tmp_path_factory) -> Eve
     native = tuple(stored(count, TRIALS) for count in (30, 37))
     for side, floats, integers in zip(("lh", "rh"), percent, native, strict=True):
         write_mgh(betas / f"fsaverage/{version}/{side}.betas_session01.mgh", floats)
-        write_mgh(betas / f"fsaverage/{version}/{side}.ncsnr.mgh", floats[:, 0])
+        write_mgh(betas / f"fsaverage/{version}/{side}.ncsnr.mgh", np.abs(floats[:, 0]))
         path = betas / f"nativesurface/{version}/{side}.betas_session01.hdf5"
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(path, "w") as file:

@@ -43,6 +43,21 @@ def test_fsaverage_times_300_is_wrong(examined, own_every_space, rewrite_mgh):
     assert "300 times too large" in check.seen
 
 
+def test_the_noise_ceiling_of_fsaverage_is_looked_at(examined, own_every_space, rewrite_mgh):
+    name, folder = "noise ceiling of b3 in fsaverage", "nsddata_betas/ppdata/subj01/fsaverage"
+    path = own_every_space.root / folder / VERSION / "lh.ncsnr.mgh"
+    values = [
+        np.abs(one[mask > 0, 0])
+        for one, mask in zip(own_every_space.percent, own_every_space.labels["fsaverage"])
+    ]
+    low, high = np.nanmin(np.concatenate(values)), np.nanmax(np.concatenate(values))
+    assert examined()[name].seen == f"{low:.3f} to {high:.3f}, NaN in 1"
+    rewrite_mgh(path, -np.ones(40, np.float32))
+    assert examined()[name].state == "wrong"
+    path.unlink()
+    assert examined()[name].paths[0].name == "lh.ncsnr.mgh"
+
+
 def test_a_lost_hemisphere_is_named(examined, own_every_space):
     folder = own_every_space.root / f"nsddata_betas/ppdata/subj01/nativesurface/{VERSION}"
     (folder / "rh.betas_session01.hdf5").unlink()
