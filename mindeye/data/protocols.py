@@ -20,6 +20,8 @@ those of `nsd-40-new_test`, so that results differ by the test alone.
 from the training: nine of ten images of the last sessions were shown before, and without them the
 training would be chosen by what the test shows. Their trials in the last sessions are in no split.
 Shared images have no special place, as in Algonauts 2023 (its test of subject 1 has 159 images).
+
+`nsd-synthetic` and `nsd-imagery` only test what one of these trained: see `mindeye.data.transfer`.
 """
 
 from collections.abc import Callable, Sequence
