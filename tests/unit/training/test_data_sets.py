@@ -90,11 +90,11 @@ def test_a_name_tells_one_picture_within_a_picture_set(tiny_experiment, of_datas
     assert len(prepared_subjects(replace(tiny_experiment, data=(first, other)))) == 2
 
 
-def test_ids_of_another_picture_set_mean_other_pictures(tiny_experiment, tiny_prepared, of_dataset):
-    other = of_dataset(
-        "other", "{}", dataset="things-fmri", subject=2, order=EXCHANGED, picture_set="things"
-    )
-    assert len(prepared_subjects(replace(tiny_experiment, data=(tiny_prepared, other)))) == 2
+def test_names_of_another_picture_set_mean_other_pictures(tiny_experiment, of_dataset):
+    first = of_dataset("first", "{}.jpg", dataset="laion-fmri", picture_set="laion")
+    shape = {"dataset": "things-fmri", "picture_set": "things", "order": EXCHANGED}
+    other = of_dataset("other", "{}.jpg", subject=2, **shape)
+    assert len(prepared_subjects(replace(tiny_experiment, data=(first, other)))) == 2
 
 
 def test_pictures_that_the_start_was_trained_on_are_known_by_name(
