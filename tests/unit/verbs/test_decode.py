@@ -10,11 +10,14 @@ from PIL import Image
 from mindeye.cli import main
 from mindeye.data.batches import PreparedSubject
 from mindeye.files import load_arrays, read_json
+from mindeye.reconstruction.null_decode import NullComparison
 from mindeye.reconstruction.picture_folder import load_reconstruction
+from mindeye.reconstruction.repeat_likeness import RepeatLikeness
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs import decode as verb
 from mindeye.verbs.decode import decode_scan
+from mindeye.verbs.decode_results import with_predictions
 from mindeye.verbs.scan_source import ScanSource
 
 CONFIG = ReconstructionConfig(candidates=2, steps=2, prior_steps=2)
@@ -201,3 +204,24 @@ def test_what_would_be_ignored_or_cannot_be_is_refused(more, message, line, tmp_
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("p_of_repeats", "num_trials", "status"),
+    [(0.001, 30, "passed"), (0.3, 30, "failed"), (0.3, 4, "passed")],
+)
+def test_a_scan_beyond_its_shuffles_fails_by_repeats_that_are_not_alike(
+    p_of_repeats, num_trials, status
+):
+    comparison = NullComparison(spread_of_trials=np.full(20, 0.6), null=(0.4, 0.5) * 50)
+    assert comparison.is_clear
+    likeness = RepeatLikeness(
+        alike=np.full(num_trials // 2, 0.5),
+        different=np.full(num_trials // 2, 0.4),
+        of_trials={image: np.full(2, 0.1) for image in range(num_trials // 2)},
+        p_value=p_of_repeats,
+    )
+    (check,) = with_predictions([], comparison, likeness)
+    assert check.status == status
+    assert check.seen == f"{comparison.sentence} {likeness.sentence}"
+    assert with_predictions([], comparison, None)[0].seen == comparison.sentence
