@@ -23,6 +23,7 @@ from mindeye.report.plots import (
     training_curves,
 )
 from mindeye.report.tables import format_number, rows_by_metric
+from mindeye.report.text_tables import BEST, TextTable
 from mindeye.types import MetricRow
 
 
@@ -55,6 +56,10 @@ class ReportContent:
     """Name -> (steps, values); `prior/training` and `prior/validation` share a panel."""
     roi_contribution: Sequence[RoiContribution] = ()
     sections: Sequence[FigureSection] = ()
+    overview: Sequence[TextTable] = ()
+    """Tables above everything else."""
+    tables: Sequence[TextTable] = ()
+    """Tables below the figures."""
     notes: Sequence[str] = ()
     lead: str = ""
     """A sentence or two under the title."""
@@ -89,6 +94,7 @@ def render_page(report: ReportContent) -> str:
             (one, _figures(lambda _, theme, draw=one.draw: draw(theme), [one]))
             for one in report.sections
         ],
+        best=BEST,
         provenance=list(flatten(report.provenance)),
         banner=SIMULATED,
         simulated=list(flatten(report.simulated or {})),

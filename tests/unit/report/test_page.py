@@ -4,9 +4,16 @@ from html.parser import HTMLParser
 import numpy as np
 
 from mindeye.report.banner import SIMULATED
-from mindeye.report.grids import PictureGrid
-from mindeye.report.page import ReportContent, flatten, render_page, write_report
-from mindeye.report.plots import RoiContribution
+from mindeye.report.grids import PictureGrid, data_address
+from mindeye.report.page import (
+    FigureSection,
+    ReportContent,
+    flatten,
+    render_page,
+    write_report,
+)
+from mindeye.report.plots import DARK, LIGHT, RoiContribution
+from mindeye.report.text_tables import TextTable
 from mindeye.types import MetricRow
 
 VOID = {"meta", "img", "source"}
@@ -134,3 +141,26 @@ def test_provenance_is_flattened_in_order():
         (1, "d", "1, 0.5"),
         (0, "e", "yes"),
     ]
+
+
+def test_tables_of_text_stand_above_and_below_with_the_best_in_bold():
+    def table(title):
+        cells = [["PixCorr", "0.5*", "<b>"]]
+        return TextTable(title=title, words=f"of {title}", header=["m", "a", "b"], rows=cells)
+
+    page = render_page(content(overview=[table("First")], tables=[table("Last")]))
+    places = [page.index(f"<h2>{one}</h2>") for one in ("First", "Results", "Last", "Training")]
+    assert places == sorted(places)
+    assert page.count("<td><strong>0.5</strong></td><td>&lt;b&gt;</td>") == 2
+    assert page.count("of First") == 1
+
+
+def test_a_section_of_figures_has_a_light_and_a_dark_picture_of_each():
+    section = FigureSection(title="Scatter", words="How.", draw=lambda theme: {
+        "x": theme.ink.encode(), "y": b"2"})  # fmt: skip
+    part = render_page(content(sections=[section])).split("<h2>Scatter</h2>")[1]
+    part = part.split("</section>")[0]
+    assert part.count("<picture>") == 2
+    assert "How." in part
+    for ink in (LIGHT.ink, DARK.ink):
+        assert data_address(ink.encode()) in part
