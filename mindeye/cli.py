@@ -11,6 +11,7 @@ from mindeye import __version__
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.bench_options import bench_options, perform_bench
+from mindeye.verbs.compare_options import compare_options, perform_compare
 from mindeye.verbs.decode_options import decode_options, perform_decode
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.evaluate_options import evaluate_options, perform_evaluate
@@ -62,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.reconstruct_options, _reconstruct),
         (verb_options.retrieve_options, _retrieve),
         (evaluate_options, perform_evaluate),
+        (compare_options, perform_compare),
         (verb_options.report_options, _report),
         (verb_options.convert_options, _convert),
         (scans_options, perform_scans),
