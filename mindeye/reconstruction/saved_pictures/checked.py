@@ -45,7 +45,7 @@ def block_length(stored: StoredPictures) -> int:
     return max(1, BLOCK_BYTES // (12 * height * width))
 
 
-def require_unique_ids(stored: StoredPictures, image_ids: Int[np.ndarray, "images"]) -> None:
+def require_unique_ids(source: str, image_ids: Int[np.ndarray, "images"]) -> None:
     """Refuses an image that stands twice, or a negative id.
 
     Raises:
@@ -55,11 +55,11 @@ def require_unique_ids(stored: StoredPictures, image_ids: Int[np.ndarray, "image
     twice = values[counts > 1]
     if len(twice):
         raise ValueError(
-            f"{stored.path}: {len(twice)} image ids stand more than once, first "
+            f"{source}: {len(twice)} image ids stand more than once, first "
             f"{twice[:5].tolist()}. Keep one picture an image."
         )
     if values[0] < 0:
-        raise ValueError(f"{stored.path}: {values[0]} is no image id. Ids count from 0.")
+        raise ValueError(f"{source}: {values[0]} is no image id. Ids count from 0.")
 
 
 def examined(

@@ -57,7 +57,7 @@ def ids_of(
             f"{stored.path} holds {stored.count} pictures, but {source} has {len(found)} ids. "
             "Give the ids of these pictures."
         )
-    require_unique_ids(stored, found)
+    require_unique_ids(source, found)
     return found
 
 
