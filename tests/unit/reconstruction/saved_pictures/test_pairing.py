@@ -3,12 +3,19 @@ import pytest
 import torch
 from PIL import Image
 
+from mindeye.reconstruction.saved_pictures import checked
 from mindeye.reconstruction.saved_pictures.on_disk import written_to
 from mindeye.reconstruction.saved_pictures.pairing import PicturesAsked, matched_pair
 
 
 def pair_of(reconstructions, images, **given):
     return matched_pair(PicturesAsked(reconstructions=reconstructions, images=images, **given))
+
+
+@pytest.fixture(autouse=True)
+def five_at_a_time(monkeypatch):
+    """Twelve pictures pass in three blocks."""
+    monkeypatch.setattr(checked, "BLOCK_BYTES", 5 * 12 * 16 * 16)
 
 
 @pytest.fixture
