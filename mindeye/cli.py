@@ -10,6 +10,7 @@ from tqdm import tqdm
 from mindeye import __version__
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
+from mindeye.verbs.analyse_options import analyse_options, perform_analyse
 from mindeye.verbs.bench_options import bench_options, perform_bench
 from mindeye.verbs.compare_options import compare_options, perform_compare
 from mindeye.verbs.decode_options import decode_options, perform_decode
@@ -65,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         (evaluate_options, perform_evaluate),
         (compare_options, perform_compare),
         (verb_options.report_options, _report),
+        (analyse_options, perform_analyse),
         (verb_options.convert_options, _convert),
         (scans_options, perform_scans),
         (decode_options, perform_decode),

@@ -65,6 +65,25 @@ class MetricRow:
     """`higher` or `lower`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnalysisPoint:
+    """A place (a region, a number of repeats, a session ...) and what was measured there."""
+
+    figure: str
+    """Points of one figure share axes."""
+    measure: str
+    """What `value` is; a figure has one."""
+    series: str
+    place: str | float
+    value: float
+    low: float
+    high: float
+    n: int
+    """Images behind the number; voxels where the measure is one of voxels."""
+    chance: float | None = None
+    num_voxels: int | None = None
+
+
 def require_unique(image_ids: Int[Tensor, "images"]) -> None:
     """Refuses an image id that stands twice.
 

@@ -29,7 +29,7 @@ LAYERS = (
     },
     {"models", "targets", "data", "simulate", "losses", "retrieval", "metrics"},
     {"training", "reconstruction"},
-    {"interpret", "report"},
+    {"analysis", "interpret", "report"},
     {"verbs"},
     {"cli"},
     {"__main__"},

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mindeye.analysis.regions_alone import region_scores
 from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
 from mindeye.reconstruction.opening import OpenRun, open_run
@@ -14,7 +15,6 @@ from mindeye.report.page import ReportContent, write_report
 from mindeye.report.plots import RoiContribution
 from mindeye.report.retrieval_page import audit_notes, benchmark_sections
 from mindeye.report.tables import rows_as_records
-from mindeye.training.roi_contribution import region_scores
 from mindeye.types import MetricRow
 from mindeye.verbs.pictures_beside import shown_pictures
 from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts

@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from mindeye.analysis.regions_alone import region_scores
 from mindeye.targets.cache import TargetTable
 from mindeye.training.ridge_baseline import fitted_ridge
-from mindeye.training.roi_contribution import region_scores
 from mindeye.types import RepeatBatch
 
 TRAIN, TEST, VOXELS = 60, 12, 20
