@@ -25,6 +25,7 @@ from mindeye.reconstruction.null_decode import (
     null_comparison,
     voxel_orders,
 )
+from mindeye.reconstruction.repeat_likeness import RepeatLikeness, repeat_likeness
 from mindeye.report.decode_page import DecodePage, decode_content, latency_table
 from mindeye.report.page import write_report
 from mindeye.report.tables import rows_as_records, write_tsv
@@ -39,7 +40,7 @@ from mindeye.verbs.decoded_scan import (
 )
 
 SUMMARY = "decode.json"
-COLUMNS = (*TRIAL_COLUMNS, "picture", "score", "retrieved")
+COLUMNS = (*TRIAL_COLUMNS, "picture", "score", "retrieved", "repeats_alike")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +60,17 @@ def write_results(
     seed = decoded.decoder.config.seed
     write_arrays(out, decoded.arrays)
     found = None if gallery is None else gallery.find(decoded.arrays["embeddings"])
+    likeness = repeat_likeness(
+        decoded.decoder.run.decoder,
+        decoded.decoder.run.subject,
+        decoded.repeats_of,
+        decoded.sessions_of(),
+        seed=seed,
+    )
     write_tsv(
         out / "trials.tsv",
         COLUMNS,
-        _trial_cells(decoded, found),
+        _trial_cells(decoded, found, likeness),
         simulated=decoded.about["simulated"],
     )
     comparison = null_comparison(
@@ -73,10 +81,10 @@ def write_results(
     )
     shown = np.sort(np.random.default_rng(seed).permutation(len(decoded.numbers))[:GRID_IMAGES])
     null = _drawn_null(out, decoded, shown)
-    rows = score_rows(decoded, comparison, null, shown, gallery, found)
+    rows = score_rows(decoded, comparison, likeness, null, shown, gallery, found)
     seconds = dict(zip(STAGES, decoded.arrays["seconds"].T))
-    verdict = TOO_FEW if comparison is None else comparison.sentence
-    checks = with_predictions(decoded.checks, comparison)
+    verdict = verdict_of(comparison, likeness)
+    checks = with_predictions(decoded.checks, comparison, likeness)
     page = DecodePage(
         subject=decoded.decoder.run.subject,
         simulated=decoded.about["simulated"],
@@ -97,21 +105,33 @@ def write_results(
         num_pictures=num_pictures,
         simulated=decoded.about["simulated"],
     )
-    write_json(out / SUMMARY, _summary(decoded, summary, checks, comparison, rows, seconds))
+    write_json(
+        out / SUMMARY, _summary(decoded, summary, checks, comparison, likeness, rows, seconds)
+    )
     if not keep_parts:
         drop_parts(out)
     drop_parts(out / NULL)
     return summary
 
 
+def verdict_of(comparison: NullComparison | None, likeness: RepeatLikeness | None) -> str:
+    """Whether the scan says more than noise, and whether its repeats say the same."""
+    told = TOO_FEW if comparison is None else comparison.sentence
+    return told if likeness is None else f"{told} {likeness.sentence}"
+
+
 def with_predictions(
-    checks: Sequence[CheckResult], comparison: NullComparison | None
+    checks: Sequence[CheckResult],
+    comparison: NullComparison | None,
+    likeness: RepeatLikeness | None,
 ) -> list[CheckResult]:
     """The last check as far as decoding has shown."""
     if comparison is None:
         return list(checks)
-    status = PASSED if comparison.is_clear else FAILED
-    predictions = CheckResult(name=CHECKS[-1], status=status, seen=comparison.sentence)
+    unlike = likeness is not None and likeness.can_tell and not likeness.is_clear
+    status = PASSED if comparison.is_clear and not unlike else FAILED
+    seen = verdict_of(comparison, likeness)
+    predictions = CheckResult(name=CHECKS[-1], status=status, seen=seen)
     return [*(one for one in checks if one.name != CHECKS[-1]), predictions]
 
 
@@ -120,6 +140,7 @@ def _summary(
     summary: DecodeSummary,
     checks: Sequence[CheckResult],
     comparison: NullComparison | None,
+    likeness: RepeatLikeness | None,
     rows: Sequence[MetricRow],
     seconds: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
@@ -132,11 +153,23 @@ def _summary(
             "p_value": comparison.p_value,
             "is_clear": comparison.is_clear,
         }
+    repeats = None
+    if likeness is not None:
+        repeats = {
+            "images": len(likeness.of_trials),
+            "trials": likeness.num_trials,
+            "alike": float(likeness.alike.mean()),
+            "different": float(likeness.different.mean()),
+            "difference": likeness.difference,
+            "p_value": likeness.p_value,
+            "is_clear": likeness.is_clear,
+        }
     return {
         "about": dict(decoded.about),
         "scan": dict(decoded.scan),
         "checks": [vars(one) for one in checks],
         "null": null,
+        "repeats": repeats,
         "rows": rows_as_records(rows),
         "latency": latency_table(seconds),
         "verdict": summary.verdict,
@@ -146,9 +179,14 @@ def _summary(
     }
 
 
-def _trial_cells(decoded: DecodedScan, found: np.ndarray | None) -> list[tuple[object, ...]]:
+def _trial_cells(
+    decoded: DecodedScan, found: np.ndarray | None, likeness: RepeatLikeness | None
+) -> list[tuple[object, ...]]:
     row_of = {number: row for row, number in enumerate(decoded.numbers.tolist())}
     scores = decoded.arrays.get("scores")
+    known = {} if likeness is None else likeness.of_trials
+    # The trials of an image stand in the table in the order in which they were decoded.
+    alike_of = {number: iter(values.tolist()) for number, values in known.items()}
     cells = []
     for trial in decoded.trials:
         row = None if trial.number is None else row_of[trial.number]
@@ -159,6 +197,7 @@ def _trial_cells(decoded: DecodedScan, found: np.ndarray | None) -> list[tuple[o
                 f"pictures/{picture_name(trial.number)}" if drawn else None,
                 f"{scores[row].max():.6f}" if drawn else None,
                 None if row is None or found is None else " ".join(map(str, found[row])),
+                f"{next(alike_of[trial.number]):.6f}" if trial.number in alike_of else None,
             )
         )
     return cells

@@ -14,6 +14,7 @@ from mindeye.metrics.statistics import metric_row
 from mindeye.pictures import save_png
 from mindeye.reconstruction.image_decoder import ImageDecoder
 from mindeye.reconstruction.null_decode import NullComparison
+from mindeye.reconstruction.repeat_likeness import RepeatLikeness
 from mindeye.report.grids import PictureGrid, contact_sheet
 from mindeye.types import MetricRow
 from mindeye.verbs.decode_gallery import Gallery, hit_row
@@ -54,10 +55,20 @@ class DecodedScan:
     def numbers(self) -> Int[np.ndarray, "images"]:
         return self.arrays["image_ids"]
 
+    def sessions_of(self) -> dict[int, list[int | None]]:
+        """Image number -> session of each of its trials, in the order of `repeats_of`."""
+        column = TRIAL_COLUMNS.index("session")
+        found: dict[int, list[int | None]] = {number: [] for number in self.repeats_of}
+        for trial in self.trials:
+            if trial.number is not None:
+                found[trial.number].append(trial.cells[column])
+        return found
+
 
 def score_rows(
     decoded: DecodedScan,
     comparison: NullComparison | None,
+    likeness: RepeatLikeness | None,
     null: Mapping[str, np.ndarray],
     shown: Int[np.ndarray, "shown"],
     gallery: Gallery | None,
@@ -90,6 +101,13 @@ def score_rows(
         rows.append(hit_row(SCAN, decoded.numbers, found, total))
         ids = gallery.find(null["embeddings"])
         rows.append(hit_row(SHUFFLED, decoded.numbers[shown], ids, total))
+    if likeness is not None:
+        metric = "embedding likeness of trials (cosine)"
+        for system, values, better in (
+            (f"{SCAN}, repeats of an image", likeness.alike, "higher"),
+            (f"{SCAN}, different images", likeness.different, "lower"),
+        ):
+            rows.append(metric_row(system, metric, values, rng, chance=None, better=better))
     return rows
 
 

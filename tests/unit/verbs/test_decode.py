@@ -111,6 +111,27 @@ def test_the_table_has_a_row_for_each_trial_and_the_page_a_banner(
     predictions = saved["checks"][-1]
     assert predictions["name"] == "predictions"
     assert (predictions["status"] == "passed") is saved["null"]["is_clear"]
+    assert saved["repeats"]["images"] == 3
+    assert saved["repeats"]["trials"] == sum(bool(row["repeats_alike"]) for row in rows) == 9
+    assert all(bool(row["repeats_alike"]) == bool(row["picture"]) for row in rows)
+    of_trials = [float(row["repeats_alike"]) for row in rows if row["repeats_alike"]]
+    assert np.mean(of_trials) == pytest.approx(saved["repeats"]["difference"], abs=0.05)
+    assert "repeats of an image" in page
+    assert saved["verdict"] in page.replace("&#39;", "'")
+
+
+def test_noise_that_is_said_to_hold_repeats_fails_by_them(finished_run, source, tmp_path, table):
+    noise = np.random.default_rng(3).normal(1, 1, table.betas.shape)
+    for name, betas in {"real": table.betas + 1, "noise": noise}.items():
+        np.save(source.paths[0], betas.astype(np.float32))
+        decode_scan(finished_run, source, tmp_path / name, CONFIG)
+    real, of_noise = (read_json(tmp_path / name / "decode.json") for name in ("real", "noise"))
+    assert real["repeats"]["is_clear"]
+    assert "Repeats of an image are decoded more alike" in real["verdict"]
+    assert not of_noise["repeats"]["is_clear"]
+    assert "Repeats of an image are NOT decoded more alike" in of_noise["verdict"]
+    assert of_noise["checks"][-1]["status"] == "failed"
+    assert of_noise["repeats"]["trials"] == len(table.image_ids)
 
 
 def test_a_decoding_that_was_killed_goes_on_to_the_same_bytes(
