@@ -1,10 +1,9 @@
 """LAION-fMRI -> one prepared folder, like one of NSD: shards, voxel bundle, pictures, manifest.
 
 Test images are by default the 1,492 that every subject saw (881 of them 12 times, 371 of them
-unlike natural pictures), training images the 4,712 of one subject. The authors list a few own
-images that show nearly what a shared one shows (`scripts/splits/data/duplicate_groups.json`, 10 for
-subject 1); images are told apart by name, so these stay in training, as they do in the published
-split `ood`.
+unlike natural pictures), training images the 4,712 of one subject. Images are told apart by name.
+The authors list a few own images that show nearly what a shared one shows (in
+`scripts/splits/data/duplicate_groups.json`; 10 for subject 1): these stay in training.
 """
 
 import hashlib

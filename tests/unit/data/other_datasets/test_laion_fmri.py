@@ -63,7 +63,9 @@ def write_tree(root):
         gain, offset = generator.normal(3, 0.3, (*GRID, 1)), generator.normal(1, 1, (*GRID, 1))
         noise = generator.standard_normal((*GRID, TRIALS))
         betas[session] = (offset + gain * noise).astype(np.float32)
-        labels[session] = generator.choice(OWN, TRIALS - 8).tolist() + (SHARED * 3)[:8]
+        num_shared = 10 - 2 * session  # sessions weigh differently in means over all of them
+        own = generator.choice(OWN, TRIALS - num_shared).tolist()
+        labels[session] = own + (SHARED * 3)[:num_shared]
         generator.shuffle(labels[session])
         write_session(root, session, betas[session], labels[session])
     pictures = {}
