@@ -12,6 +12,9 @@ from typing import BinaryIO
 # No room on the disk, above the user's quota, larger than a file may be.
 _TOO_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# Mounted read-only, or without the right to write.
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 class UnwrittenError(OSError):
     """A file or folder could not be written, most likely because the disk is full."""
@@ -40,6 +43,24 @@ def naming_full_disks(path: Path) -> Iterator[None]:
         if number not in _TOO_FULL:
             raise
         raise UnwrittenError(path, os.strerror(number)) from error
+
+
+@contextlib.contextmanager
+def naming_closed_places(path: Path) -> Iterator[None]:
+    """Turns the system's bare refusal to let a block make `path` into a sentence about it.
+
+    Raises:
+        PermissionError: nothing may be written there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _CLOSED:
+            raise
+        raise PermissionError(
+            f"{path} may not be written ({os.strerror(error.errno)}). Choose another folder, or "
+            "get the right to write there."
+        ) from error
 
 
 def _system_error_of(error: BaseException | None) -> int | None:
@@ -87,6 +108,10 @@ def require_free_space(folder: Path, num_bytes: int, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < num_bytes:
         raise OSError(
-            f"{what} needs about {num_bytes / 1e6:.0f} MB, but the disk of {folder} has "
-            f"{free / 1e6:.0f} MB free. Free some space or choose another folder."
+            f"{what} needs about {_megabytes(num_bytes)}, but the disk of {folder} has "
+            f"{_megabytes(free)} free. Free some space or choose another folder."
         )
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.{0 if num_bytes >= 10**7 else 2}f} MB"

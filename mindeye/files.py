@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from mindeye.disk import naming_full_disks, unwritten
+from mindeye.disk import naming_closed_places, naming_full_disks, unwritten
 
 # safetensors (0.8) and tempfile create files that only their owner can read; artefacts are shared.
 SHARED_MODE = 0o644
@@ -31,6 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         UnwrittenError: the disk is full.
+        PermissionError: nothing may be written there.
     """
     # A folder of its own: libraries leave debris beside what they write when they are killed.
     with temporary_folder(path) as folder:
@@ -53,10 +54,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def temporary_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone after the block, however it ends."""
     with naming_full_disks(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
         prefix = f".{path.name}.{_place()}-{os.getpid()}."
-        temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=path.parent))
+        with naming_closed_places(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(path)
+            temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=path.parent))
         try:
             yield temporary
         finally:

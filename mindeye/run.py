@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mindeye import __version__
 from mindeye.config import differences, dump_yaml, from_mapping, to_mapping
-from mindeye.disk import naming_full_disks, unwritten
+from mindeye.disk import naming_closed_places, naming_full_disks, unwritten
 from mindeye.files import atomic_path, holds_something, read_json, write_json
 from mindeye.quirks import Quirks
 
@@ -69,7 +69,8 @@ class RunFolder:
             raise ValueError(
                 f"{self.path} is not empty and holds no run. Choose another folder for the run."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        with naming_closed_places(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         dump_yaml(config, self.config_path)
         write_json(self.path / "provenance.json", {**provenance, "versions": versions()})
         write_json(identity_path, identity)

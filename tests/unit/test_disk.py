@@ -1,9 +1,11 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,7 @@ def test_other_errors_of_the_system_are_left_as_they_are(tmp_path):
 
 FULL_HDF5 = """
 import sys
+import tempfile
 from pathlib import Path
 import h5py, numpy
 from mindeye.disk import UnwrittenError
@@ -74,3 +77,30 @@ def test_a_disk_that_fills_up_under_hdf5_is_told_like_any_other(tmp_path):
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize("writing", [atomic_path, atomic_folder])
+def test_a_place_where_nothing_may_be_written_is_named(tmp_path, monkeypatch, number, writing):
+    def closed(**given):
+        raise OSError(number, os.strerror(number), str(given["dir"]))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", closed)
+    with pytest.raises(PermissionError) as caught, writing(tmp_path / "out"):
+        raise AssertionError("nothing is begun")
+    assert str(caught.value) == (
+        f"{tmp_path / 'out'} may not be written ({os.strerror(number)}). "
+        "Choose another folder, or get the right to write there."
+    )
+
+
+def test_a_forbidden_file_that_is_read_while_writing_is_not_taken_for_the_folder(tmp_path):
+    with pytest.raises(PermissionError, match=r"secret"), atomic_folder(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "secret")
+
+
+def test_few_bytes_are_told_in_parts_of_a_megabyte(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
+    with pytest.raises(OSError, match=r"It needs about 0\.06 MB, but .* has 0\.02 MB free"):
+        require_free_space(tmp_path, 60_000, "It")
