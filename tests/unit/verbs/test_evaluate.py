@@ -15,6 +15,7 @@ from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.targets.clip import load_clip
 from mindeye.verbs.evaluate import evaluate_folder, scoring_clip, shown_pictures
+from mindeye.verbs.pictures_beside import pictures_at
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report_parts import ReportParts, saved_parts
 from mindeye.verbs.saved_results import read_pictures
@@ -216,10 +217,10 @@ def test_only_a_chain_takes_shown_pictures_as_they_are_stored(
 ):
     sides = []
 
-    def recorded(run, image_ids, side):
+    def recorded(prepared, image_ids, side):
         sides.append(side)
-        return shown_pictures(run, image_ids, side)
+        return pictures_at(prepared, image_ids, side)
 
-    monkeypatch.setattr("mindeye.verbs.evaluate.shown_pictures", recorded)
+    monkeypatch.setattr("mindeye.verbs.pictures_beside.pictures_at", recorded)
     evaluate_folder(finished_run / "reconstructions", run_path=finished_run, compat=compat)
     assert sides == [side, side]  # what was shown, and the nearest training images
