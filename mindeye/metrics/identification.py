@@ -200,7 +200,8 @@ def centred_products(
 def _product(
     first: Float[Tensor, "rows features"], second: Float[Tensor, "images features"]
 ) -> Float[Tensor, "rows images"]:
-    if first.device.type != "cpu":
+    # Several cores are left to torch: threads of two libraries would wait for each other.
+    if first.device.type != "cpu" or torch.get_num_threads() > 1:
         return first @ second.T
     # NumPy's OpenBLAS is a fifth faster than torch's MKL where the processor is not Intel's.
     with np.errstate(all="ignore"):  # NaN is refused by name afterwards

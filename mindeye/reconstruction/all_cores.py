@@ -1,33 +1,52 @@
 """One picture a core: the many small steps of a metric gain nothing from cores within a step."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+import multiprocessing
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Fewer items than this for each core are done before processes have started.
+FEWEST_ITEMS = 2
 
 
-def map_on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Results in order, from as many threads as torch would use, each with one core.
+def map_on_all_cores(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Results in order, from as many processes as torch would use threads, each with one core.
 
     torch's own threads wait for each other at every step (SSIM takes several times as long as on
-    one core); threads over pictures do not, because torch's steps release the interpreter.
+    one core), and threads over pictures for the interpreter. The processes are those of torch's
+    DataLoader, which starts them without copies where the system can.
+
+    Args:
+        function: can be pickled, for systems that cannot; gives no tensors.
     """
-    num_threads = torch.get_num_threads()
-    if num_threads == 1:
-        return [function(item) for item in items]
-
-    def undisturbed(item: Item) -> Result:
-        with torch.inference_mode():
-            return function(item)
-
+    num_cores = torch.get_num_threads()
+    alone = multiprocessing.current_process().daemon  # such a process may not start others
+    if num_cores > 1 and not alone and len(items) >= FEWEST_ITEMS * num_cores:
+        work = _Mapped(function, items)
+        return list(DataLoader(work, batch_size=None, num_workers=num_cores, collate_fn=_as_it_is))
+    torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(
-            num_threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as threads:
-            return list(threads.map(undisturbed, items))
+        return [function(item) for item in items]
     finally:
-        torch.set_num_threads(num_threads)
+        torch.set_num_threads(num_cores)
+
+
+class _Mapped(Dataset, Generic[Item, Result]):
+    """Items seen through a function."""
+
+    def __init__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        self._function, self._items = function, items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, place: int) -> Result:
+        return self._function(self._items[place])
+
+
+def _as_it_is(result: Result) -> Result:
+    return result

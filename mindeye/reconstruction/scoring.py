@@ -1,6 +1,7 @@
 """Scores of reconstructed pictures against the shown ones, each image by itself."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -72,20 +73,30 @@ def picture_scores(
     return {name: scores[name].numpy().astype(np.float64) for name in metrics_of(networks)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _PixelMetrics:
+    """PixCorr and SSIM of the block of pictures that begins at a place."""
+
+    ours: PictureSource
+    theirs: PictureSource
+    protocol: MetricProtocol
+
+    @torch.inference_mode()
+    def __call__(self, start: int) -> tuple[PerImage, PerImage]:
+        pair = [source.images(start, start + BLOCK) for source in (self.ours, self.theirs)]
+        by_columns = self.protocol.ssim_by_columns
+        similarity = structural_similarity(*pair, self.protocol.pixels, by_columns=by_columns)
+        return pixel_correlation(*pair, self.protocol.pixels).numpy(), similarity.numpy()
+
+
 def _pixel_scores(
     ours: PictureSource, theirs: PictureSource, protocol: MetricProtocol
 ) -> dict[str, Tensor]:
-    def block_scores(start: int) -> tuple[Tensor, Tensor]:
-        pair = [source.images(start, start + BLOCK) for source in (ours, theirs)]
-        return (
-            pixel_correlation(*pair, protocol.pixels),
-            structural_similarity(*pair, protocol.pixels, by_columns=protocol.ssim_by_columns),
-        )
-
-    blocks = map_on_all_cores(block_scores, range(0, len(ours), BLOCK))
-    correlation, similarity = (torch.cat(parts) for parts in zip(*blocks, strict=True))
-    correlation[ours.blank] = 0
-    return {PIXCORR: correlation, SSIM: similarity}
+    metrics = _PixelMetrics(ours=ours, theirs=theirs, protocol=protocol)
+    blocks = map_on_all_cores(metrics, range(0, len(ours), BLOCK))
+    correlation, similarity = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    correlation[ours.blank.numpy()] = 0
+    return {PIXCORR: torch.from_numpy(correlation), SSIM: torch.from_numpy(similarity)}
 
 
 def _pair_scores(

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity as skimage_similarity
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from mindeye.metrics.identification import two_way_wins
 from mindeye.metrics.pixels import pixel_correlation, structural_similarity
@@ -28,7 +29,7 @@ from mindeye.retrieval.similarity import (
 )
 
 TEST_IMAGES, POOL = 982, 300
-SIDE, PICTURES, BLOCK = 425, 64, 16
+SIDE, PICTURES, BLOCK = 425, 256, 16
 Values = Float[np.ndarray, "values"]
 Computation = Callable[[Tensor, Tensor], Values]
 
@@ -77,17 +78,21 @@ def published_wins(drawn: Tensor, shown: Tensor) -> Values:
 
 
 def published_retrieval(brain: Tensor, images: Tensor) -> Values:
-    """In each pool both directions from cosines computed anew; hits of each image."""
+    """In each pool embeddings are normalised and both directions computed anew; hits by image."""
     hits = np.zeros((2, len(images)))
     for pool in pools_of(len(images)):
-        sides = images[pool], brain[pool]
-        for direction, (first, second) in enumerate((sides, sides[::-1])):
-            norms = first.norm(dim=1, keepdim=True) @ second.T.norm(dim=0, keepdim=True)
-            # The published matrix is a transpose.
-            cosines = ((first @ second.T) / norms).T
-            found = torch.topk(cosines, 1).indices[:, 0]
+        seen, decoded = (normalize(side[pool].reshape(len(pool), -1)) for side in (images, brain))
+        for direction, pair in enumerate(((seen, decoded), (decoded, seen))):
+            found = torch.topk(published_cosines(*pair), 1).indices[:, 0]
             hits[direction, pool] += (found == torch.arange(len(pool))).numpy()
     return hits.ravel()
+
+
+def published_cosines(first: Tensor, second: Tensor) -> Tensor:
+    """The published function: norms are taken again, and what comes out is a transpose."""
+    second = second.T
+    norms = first.norm(dim=1, keepdim=True) @ second.norm(dim=0, keepdim=True)
+    return ((first @ second) / norms).T
 
 
 def our_retrieval(brain: Tensor, images: Tensor) -> Values:
@@ -104,8 +109,14 @@ def pools_of(num_images: int) -> np.ndarray:
 
 def by_blocks(metric: Callable[[Tensor, Tensor], Tensor], drawn: Tensor, shown: Tensor) -> Values:
     """A metric of pictures on as many cores as there are, as `picture_scores` computes it."""
-    blocks = zip(drawn.split(BLOCK), shown.split(BLOCK), strict=True)
-    return torch.cat(map_on_all_cores(lambda pair: metric(*pair), blocks)).numpy()
+    of_block = partial(_of_block, metric, drawn, shown)
+    return np.concatenate(map_on_all_cores(of_block, range(0, len(shown), BLOCK)))
+
+
+def _of_block(
+    metric: Callable[[Tensor, Tensor], Tensor], drawn: Tensor, shown: Tensor, start: int
+) -> Values:
+    return metric(drawn[start : start + BLOCK], shown[start : start + BLOCK]).numpy()
 
 
 def our_wins(drawn: Tensor, shown: Tensor) -> Values:

@@ -1,4 +1,4 @@
-import threading
+import os
 
 import pytest
 import torch
@@ -6,36 +6,39 @@ import torch
 from mindeye.reconstruction.all_cores import map_on_all_cores
 
 
-@pytest.fixture
-def two_threads():
+@pytest.fixture(autouse=True)
+def two_cores():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
 
 
-def test_results_come_in_order_from_threads_of_one_core_each(two_threads):
-    both_here = threading.Barrier(2, timeout=10)
+def looked_at(item: int) -> tuple[int, int, int]:
+    return item, torch.get_num_threads(), os.getpid()
 
-    def looked_at(item: int) -> tuple[int, int, int]:
-        if item < 2:
-            both_here.wait()
-        return item, torch.get_num_threads(), threading.get_ident()
 
-    found = map_on_all_cores(looked_at, range(6))
-    assert [item for item, _, _ in found] == list(range(6))
+def failing(item: int) -> int:
+    raise ValueError(f"picture {item}")
+
+
+def test_results_come_in_order_from_processes_of_one_core_each():
+    found = map_on_all_cores(looked_at, range(10, 20))
+    assert [item for item, _, _ in found] == list(range(10, 20))
     assert {threads for _, threads, _ in found} == {1}
-    assert len({thread for _, _, thread in found}) == 2
+    assert len({process for _, _, process in found} - {os.getpid()}) == 2
     assert torch.get_num_threads() == 2
 
 
-def test_on_one_core_nothing_is_started_and_errors_come_through(two_threads):
-    def failing(item: int) -> int:
-        raise ValueError(f"picture {item}")
-
-    with pytest.raises(ValueError, match="picture 0"):
-        map_on_all_cores(failing, range(3))
+def test_few_items_are_done_here_on_one_core():
+    assert map_on_all_cores(looked_at, range(3)) == [(item, 1, os.getpid()) for item in range(3)]
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
-    here = threading.get_ident()
-    assert map_on_all_cores(lambda _: threading.get_ident(), range(3)) == [here] * 3
+    assert {process for _, _, process in map_on_all_cores(looked_at, range(9))} == {os.getpid()}
+
+
+@pytest.mark.parametrize("num_items", [1, 9])
+def test_an_error_comes_through_and_leaves_the_cores_as_they_were(num_items):
+    with pytest.raises(ValueError, match="picture 0"):
+        map_on_all_cores(failing, range(num_items))
+    assert torch.get_num_threads() == 2

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_pictures_that_say_something_lie_above_their_interval_of_chance(shown, c
 
 def test_scores_do_not_depend_on_the_number_of_cores():
     rng = np.random.default_rng(2)
-    shown, drawn = (rng.integers(0, 256, (3 * BLOCK, 16, 16, 3), dtype=np.uint8) for _ in range(2))
+    shown, drawn = (rng.integers(0, 256, (5 * BLOCK, 16, 16, 3), dtype=np.uint8) for _ in range(2))
     before, scores = torch.get_num_threads(), []
     try:
         for num_threads in (1, 2):
@@ -210,3 +211,29 @@ def test_scores_do_not_depend_on_the_number_of_cores():
         torch.set_num_threads(before)
     for metric in (PIXCORR, SSIM):
         np.testing.assert_array_equal(scores[0][metric], scores[1][metric])
+
+
+def test_pictures_on_disk_score_as_in_memory_and_their_pages_are_given_back(tmp_path):
+    rng = np.random.default_rng(3)
+    shown, drawn = (rng.integers(0, 256, (20, 64, 64, 3), dtype=np.uint8) for _ in range(2))
+    np.save(tmp_path / "drawn.npy", drawn)
+    mapped = np.load(tmp_path / "drawn.npy", mmap_mode="r")
+    expected = picture_scores(drawn, shown, {})
+    found = picture_scores(mapped, shown, {})
+    for metric in (PIXCORR, SSIM):
+        np.testing.assert_array_equal(found[metric], expected[metric])
+    assert resident_kb(tmp_path / "drawn.npy") < drawn.nbytes / 1024 / 2
+    assert mapped.sum() == drawn.sum()
+    assert resident_kb(tmp_path / "drawn.npy") > drawn.nbytes / 1024 / 2
+
+
+def resident_kb(path) -> int:
+    """What this process holds of a mapped file, as the system counts it."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    places = [place for place, line in enumerate(lines) if line.endswith(str(path))]
+    return sum(
+        int(line.split()[1])
+        for place in places
+        for line in lines[place + 1 : place + 8]
+        if line.startswith("Rss:")
+    )
