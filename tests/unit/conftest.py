@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import gamma
 
-from mindeye.targets.metric_networks.convolutional import CONVOLUTIONAL
+from mindeye.targets.metric_networks.convolutional import CONVOLUTIONAL, normalised
 from mindeye.targets.metric_networks.folder import save_network
 from mindeye.targets.metric_networks.lpips import BACKBONES, Lpips
 
@@ -133,7 +133,18 @@ def random_network(name: str) -> torch.nn.Module:
                 torch.nn.init.uniform_(head)
         else:
             network = CONVOLUTIONAL[name].empty()
-        return network.eval().requires_grad_(False)
+        return _awake(network).eval().requires_grad_(False)
+
+
+def _awake(network: torch.nn.Module) -> torch.nn.Module:
+    """Batch norms learn statistics of pictures; untrained, deep layers say the same of all."""
+    norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    if norms:
+        with torch.no_grad():
+            network.train()(normalised(torch.rand(4, 3, 192, 192)))
+    return network
 
 
 @pytest.fixture(scope="session")

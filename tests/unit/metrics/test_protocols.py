@@ -84,5 +84,17 @@ def test_metrics_follow_from_networks_in_the_order_of_tables():
         "two-way identification (AlexNet 5)",
         "distance (SwAV)",
     ]
+    of_columns = {
+        facts.column: (facts.network, facts.output, facts.comparison, facts.better)
+        for facts in METRIC_FACTS.values()
+        if facts.column
+    }
+    # Second witness: the nodes of the published evaluation.
+    assert of_columns["Alex(2)"] == ("alexnet", "features.4", "two-way", "higher")
+    assert of_columns["Alex(5)"] == ("alexnet", "features.11", "two-way", "higher")
+    assert of_columns["Incep"] == ("inception", "avgpool", "two-way", "higher")
+    assert of_columns["CLIP"] == ("clip-vit-l-14", "embedding", "two-way", "higher")
+    assert of_columns["Eff"] == ("efficientnet", "avgpool", "distance", "lower")
+    assert of_columns["SwAV"] == ("swav", "avgpool", "distance", "lower")
     columns = [facts.column for facts in METRIC_FACTS.values() if facts.column]
     assert columns == ["PixCorr", "SSIM", "Alex(2)", "Alex(5)", "Incep", "CLIP", "Eff", "SwAV"]
