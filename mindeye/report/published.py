@@ -42,7 +42,10 @@ def published_rows() -> list[PublishedRow]:
 
 
 def published_cells(columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text, with those of `COLUMNS` that are asked for, and retrieval."""
+    """Header and rows as text, with those of `COLUMNS` that are asked for, and retrieval.
+
+    Rows without any of these numbers are left out.
+    """
     header = ["system", "data", "subjects", "test", *columns, "image retr.", "brain retr."]
     header += ["mark", "source"]
     cells = [
@@ -58,6 +61,7 @@ def published_cells(columns: Sequence[str]) -> tuple[list[str], list[list[str]]]
             row.source,
         ]
         for row in published_rows()
+        if any(one is not None for one in (*map(row.values.get, columns), row.image_retrieval))
     ]
     return header, cells
 

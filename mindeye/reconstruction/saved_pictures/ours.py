@@ -73,15 +73,18 @@ def open_prepared(folder: Path) -> StoredPictures:
         read=partial(_read_mapped, folder / "images.npy"),
         files=(folder / "image_ids.npy", folder / "images.npy"),
         simulated=prepared.manifest["simulated"],
-        tests=known_from_prepared(prepared),
+        tests=partial(known_from_prepared, prepared),
         about={"subject": prepared.subject},
     )
 
 
 def open_nsd_pictures(path: Path, root: Path, subject: int | None) -> StoredPictures:
     """All pictures of an NSD tree."""
+    has_design = (root / layout.expdesign_path()).exists()
     return replace(
-        open_hdf5(path), simulated=NSDTree(root).simulated(), tests=known_from_tree(root, subject)
+        open_hdf5(path),
+        simulated=NSDTree(root).simulated(),
+        tests=partial(known_from_tree, root, subject) if has_design else None,
     )
 
 
@@ -100,21 +103,21 @@ def known_tests(path: Path, subject: int | None) -> KnownTests:
                 "Leave one of them out."
             )
         return known_from_prepared(prepared)
-    found = known_from_tree(NSDTree(path).root, subject)
-    if found is None:
-        raise FileNotFoundError(
-            f"{path / layout.expdesign_path()} is missing, which tells test from training images. "
-            "Fetch this file of the NSD tree."
-        )
-    return found
+    return known_from_tree(NSDTree(path).root, subject)
 
 
-def known_from_tree(root: Path, subject: int | None) -> KnownTests | None:
-    """The design of an NSD tree, where it is there."""
+def known_from_tree(root: Path, subject: int | None) -> KnownTests:
+    """What the design of an NSD tree tells.
+
+    Raises:
+        FileNotFoundError: no design.
+        LookupError: NSD has no such subject.
+        ValueError: a damaged design.
+    """
+    number = 1 if subject is None else subject
+    layout.subject_name(number)
     path = root / layout.expdesign_path()
-    if not path.exists():
-        return None
-    return known_from_design(str(path), read_design(path, subject or 1), subject)
+    return known_from_design(str(path), read_design(path, number), subject)
 
 
 def is_reconstructions(folder: Path) -> bool:

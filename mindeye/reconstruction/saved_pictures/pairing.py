@@ -61,7 +61,7 @@ def matched_pair(asked: PicturesAsked) -> PicturePair:
     drawn = open_pictures(asked.reconstructions, subject=asked.subject)
     subject = asked.subject if asked.subject is not None else drawn.about.get("subject")
     seen = open_pictures(asked.images, subject=subject)
-    known = seen.tests if asked.data is None else known_tests(asked.data, subject)
+    known = known_tests(asked.data, subject) if asked.data else seen.tests and seen.tests()
     ids = _ids_of_both(asked, drawn, seen, known)
     rows = np.argsort(ids[0], kind="stable")
     image_ids = ids[0][rows]

@@ -34,8 +34,8 @@ class StoredPictures:
     """What was converted or left out."""
     simulated: Mapping[str, Any] | None = None
     """What is known of pictures that belong to a simulated subject."""
-    tests: KnownTests | None = None
-    """The test sets and training images that the place tells of."""
+    tests: Callable[[], KnownTests] | None = None
+    """Reads which test sets and training images the place tells of."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Run, weights, subject and system of a folder of `mindeye reconstruct`."""
     names: tuple[str, ...] = ()

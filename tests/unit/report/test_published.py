@@ -57,4 +57,5 @@ def test_only_the_columns_that_are_asked_for_are_shown():
     header, cells = published_cells(["SSIM"])
     assert header[4:] == ["SSIM", "image retr.", "brain retr.", "mark", "source"]
     assert all(len(line) == len(header) for line in cells)
+    assert "NeuroFlow" not in {line[0] for line in cells}  # it printed no SSIM
     assert "0.9996" in {line[header.index("brain retr.")] for line in cells}

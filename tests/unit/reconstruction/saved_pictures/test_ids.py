@@ -83,7 +83,9 @@ def test_another_count_of_ids_is_refused_with_both_numbers(without_ids, tmp_path
 
 def test_an_id_that_stands_twice_is_refused_by_name(without_ids, tmp_path):
     (tmp_path / "ids.txt").write_text("7\n8\n7\n")
-    with pytest.raises(ValueError, match=r"ids\.txt: 1 image ids stand more than once.*\[7\]"):
+    with pytest.raises(
+        ValueError, match=r"ids\.txt: 1 image ids stand more than once, first \[7\]"
+    ):
         told(without_ids, ids_file=tmp_path / "ids.txt")
 
 
