@@ -60,12 +60,11 @@ def group_result(
     _require_one_metric(results)
     rows = [one.row for one in results]
     values = np.array([row.value for row in rows])
-    sign = 1.0 if rows[0].better == "higher" else -1.0
-    above = sign * (values - np.array([row.chance for row in rows]))
+    beyond = values - np.array([row.chance for row in rows])
     passed = int(sum(one.p < alpha for one in results))
     prevalence = proportion_interval(passed, len(rows))
     floor = sign_flip_floor(len(rows))
-    p = sign_flip_p(above) if len(rows) <= MOST_ENUMERATED else float("nan")
+    p = sign_flip_p(beyond) if len(rows) <= MOST_ENUMERATED else float("nan")
     count = _count_text(passed, prevalence, alpha, len(rows))
     text = f"{rows[0].metric}: {claim} in {count}"
     if len(rows) > 1:

@@ -77,6 +77,7 @@ def tenth_curves(subjects: Subjects, theme: Theme) -> dict[str, bytes]:
             middle = [(part["from"] + part["to"]) / 2 for part in parts]
             value, low, high = np.array([part[direction] for part in parts]).T
             ends = np.clip([value - low, high - value], 0, None)
+            ends = ends if len(known) <= MOST_BANDS else None
             marks = {"marker": "o", "ms": 3.5, "lw": 1.2, "capsize": 2}
             axes.errorbar(middle, value, yerr=ends, label=one["label"], **marks, **style)
         axes.set_xlabel("likeness of the nearest training image")

@@ -6,15 +6,14 @@ from mindeye.metrics.group_level import SubjectResult, group_result, mean_of_sub
 from mindeye.types import MetricRow
 
 
-def row(value: float, better: str = "higher", metric: str = "top-1") -> MetricRow:
+def row(value: float, metric: str = "top-1") -> MetricRow:
     numbers = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 50, "chance": 0.1}
-    return MetricRow(system="ours", metric=metric, better=better, **numbers)
+    return MetricRow(system="ours", metric=metric, better="higher", **numbers)
 
 
-def results(values, p: float = 0.001, better: str = "higher") -> list[SubjectResult]:
+def results(values, p: float = 0.001) -> list[SubjectResult]:
     return [
-        SubjectResult(subject=number, row=row(value, better), p=p)
-        for number, value in enumerate(values, 1)
+        SubjectResult(subject=number, row=row(value), p=p) for number, value in enumerate(values, 1)
     ]
 
 
@@ -67,11 +66,14 @@ def test_subjects_whose_own_test_fails_do_not_count():
     assert "4 of 5" in found.text
 
 
-def test_where_lower_is_better_the_signs_are_turned():
-    mixed = group_result(results([0.05, 0.3, 0.4, 0.5, 0.6], better="lower"))
-    assert mixed.sign_flip == pytest.approx(
-        group_result(results([0.15, -0.1, -0.2, -0.3, -0.4])).sign_flip
+def test_subjects_are_tested_against_chance_and_not_against_zero():
+    values = [0.11, 0.3, 0.4, 0.5, 0.02, 0.6]
+    found = group_result(results(values))
+    expected = scipy.stats.permutation_test(
+        (np.array(values) - 0.1,), np.mean, permutation_type="samples", n_resamples=np.inf
     )
+    assert found.sign_flip == pytest.approx(expected.pvalue)
+    assert found.sign_flip > found.sign_flip_floor
 
 
 def test_one_subject_has_no_group_row():
