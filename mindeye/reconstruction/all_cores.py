@@ -26,8 +26,14 @@ def map_on_all_cores(function: Callable[[Item], Result], items: Sequence[Item]) 
     num_cores = torch.get_num_threads()
     alone = multiprocessing.current_process().daemon  # such a process may not start others
     if num_cores > 1 and not alone and len(items) >= FEWEST_ITEMS * num_cores:
-        work = _Mapped(function, items)
-        return list(DataLoader(work, batch_size=None, num_workers=num_cores, collate_fn=_as_it_is))
+        loader = DataLoader(
+            _Mapped(function, items),
+            batch_size=None,
+            num_workers=num_cores,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # or it would draw from everybody's
+        )
+        return list(loader)
     torch.set_num_threads(1)
     try:
         return [function(item) for item in items]

@@ -23,7 +23,9 @@ def failing(item: int) -> int:
 
 
 def test_results_come_in_order_from_processes_of_one_core_each():
+    before = torch.get_rng_state()
     found = map_on_all_cores(looked_at, range(10, 20))
+    assert torch.equal(torch.get_rng_state(), before)
     assert [item for item, _, _ in found] == list(range(10, 20))
     assert {threads for _, threads, _ in found} == {1}
     assert len({process for _, _, process in found} - {os.getpid()}) == 2
