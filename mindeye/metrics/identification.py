@@ -22,8 +22,8 @@ PAIR_BLOCK = 1 << 17
 # Reconstructions compared with all images at a time: many where all features must be read again
 # for each block, few where one block holds them, because their table then stays in the cache.
 ROW_BLOCK, CACHED_ROWS = 2048, 256
-# Values of a block of features; only blocks of many images become narrower for it.
-BLOCK_VALUES = 1 << 25
+# Values of a block of features (34 MB); blocks of more than 1,024 images become narrower for it.
+BLOCK_VALUES = 1 << 23
 # A row whose spread is below this share of its mean may have none at all: it is looked at.
 SUSPICIOUS = 1e-3
 
