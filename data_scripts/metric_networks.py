@@ -28,8 +28,11 @@ def main() -> None:
         return
     if not arguments.names or arguments.out is None:
         parser.error("name the networks and the folder: NAME ... --out NETWORKS")
-    for name in arguments.names:
-        print(f"{arguments.out / name}: {fetch_network(name, arguments.out, arguments.files)}")
+    try:
+        for name in arguments.names:
+            print(f"{arguments.out / name}: {fetch_network(name, arguments.out, arguments.files)}")
+    except (ValueError, LookupError, OSError) as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

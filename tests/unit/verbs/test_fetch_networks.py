@@ -94,6 +94,14 @@ def test_an_address_that_does_not_answer_is_named(addressed, tmp_path, monkeypat
     assert not (tmp_path / "out").exists()
 
 
+def test_the_program_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), "alex", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("Unknown network `alex`. Choose one of alexnet,")
+
+
 def test_the_list_names_every_address_and_its_terms(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(PROGRAM), "--list"])
     runpy.run_path(str(PROGRAM), run_name="__main__")
