@@ -2,17 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import nibabel
 import numpy as np
 import pytest
-import torch
 from scipy.stats import gamma
 
-from mindeye.targets.metric_networks.convolutional import CONVOLUTIONAL, normalised
-from mindeye.targets.metric_networks.folder import save_network
-from mindeye.targets.metric_networks.lpips import BACKBONES, Lpips
+if TYPE_CHECKING:
+    from torch import nn
 
 SHAPE = (5, 4, 3)
 AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -7], [0, 0, 2, -6], [0, 0, 0, 1]])
@@ -123,8 +121,13 @@ def _write_events(path, onsets, duration, run):
     path.write_text("onset\tduration\ttrial_type\tstim_file\n" + "\n".join(lines) + "\n")
 
 
-def random_network(name: str) -> torch.nn.Module:
+def random_network(name: str) -> "nn.Module":
     """A network with random weights whose outputs are not all alike."""
+    import torch
+
+    from mindeye.targets.metric_networks.convolutional import CONVOLUTIONAL
+    from mindeye.targets.metric_networks.lpips import BACKBONES, Lpips
+
     with torch.random.fork_rng():
         torch.manual_seed(0)
         if name in BACKBONES:
@@ -136,8 +139,12 @@ def random_network(name: str) -> torch.nn.Module:
         return _awake(network).eval().requires_grad_(False)
 
 
-def _awake(network: torch.nn.Module) -> torch.nn.Module:
+def _awake(network: "nn.Module") -> "nn.Module":
     """Batch norms learn statistics of pictures; untrained, deep layers say the same of all."""
+    import torch
+
+    from mindeye.targets.metric_networks.convolutional import normalised
+
     norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None
@@ -150,8 +157,11 @@ def _awake(network: torch.nn.Module) -> torch.nn.Module:
 @pytest.fixture(scope="session")
 def judges(tmp_path_factory) -> Path:
     """Everything but CLIP and SigLIP2 and LPIPS (vgg); read only."""
+    from mindeye.targets.metric_networks.folder import save_network
+
     folder = tmp_path_factory.mktemp("judges")
-    for name in (*CONVOLUTIONAL, "lpips-alex", "lpips-squeeze"):
+    names = ("alexnet", "inception", "efficientnet", "swav", "lpips-alex", "lpips-squeeze")
+    for name in names:
         weights = random_network(name).state_dict()
         save_network(name, weights, {"https://example.org/file": "00"}, folder)
     return folder
