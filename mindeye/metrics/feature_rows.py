@@ -46,9 +46,10 @@ class StoredRows:
     gone with this object.
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_images: int, num_features: int) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the rows)
-        self._means: list[Tensor] = []
+        # Made at once: small pieces between large ones would keep the memory of those.
+        self._means = torch.empty(num_images, 1)
         self.shape = (0, num_features)
 
     def append(self, rows: Float[Tensor, "images features"]) -> None:
@@ -61,13 +62,14 @@ class StoredRows:
         with naming_full_disks(Path(tempfile.gettempdir()) / "features"):
             self._file.write(memoryview(rows.numpy()).cast("B"))
             self._file.flush()
-        self._means.append(rows.mean(1))
-        self.shape = (self.shape[0] + len(rows), self.shape[1])
+        there = self.shape[0]
+        torch.mean(rows, 1, keepdim=True, out=self._means[there : there + len(rows)])
+        self.shape = (there + len(rows), self.shape[1])
 
     @property
     def means(self) -> Float[Tensor, "images 1"]:
         """The mean of each row."""
-        return torch.cat(self._means).unsqueeze(1)
+        return self._means
 
     def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
         """Some rows and some columns."""
@@ -102,7 +104,7 @@ class KeptRows:
     def append(self, rows: Float[Tensor, "images features"]) -> None:
         """Takes further rows."""
         if not self._parts and 4 * self._num_images * rows.shape[1] > MEMORY_BYTES:
-            self._stored = self._stored or StoredRows(rows.shape[1])
+            self._stored = self._stored or StoredRows(self._num_images, rows.shape[1])
         if self._stored is None:
             self._parts.append(rows)
         else:

@@ -12,7 +12,7 @@ def rows(images: int, features: int = 12, seed: int = 0) -> torch.Tensor:
 
 
 def stored(values: torch.Tensor) -> StoredRows:
-    kept = StoredRows(values.shape[1])
+    kept = StoredRows(*values.shape)
     for part in values.split(4):
         kept.append(part)
     return kept
