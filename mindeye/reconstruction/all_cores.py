@@ -9,12 +9,12 @@ from torch.utils.data import DataLoader, Dataset
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# Fewer items than this for each core are done before processes have started.
-FEWEST_ITEMS = 2
+# Fewer blocks of pictures than this for each process are done before it has started.
+FEWEST_ITEMS = 8
 
 
 def map_on_all_cores(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Results in order, from as many processes as torch would use threads, each with one core.
+    """Results in order, from up to as many processes as torch would use threads, one core each.
 
     torch's own threads wait for each other at every step (SSIM takes several times as long as on
     one core), and threads over pictures for the interpreter. The processes are those of torch's
@@ -25,11 +25,12 @@ def map_on_all_cores(function: Callable[[Item], Result], items: Sequence[Item]) 
     """
     num_cores = torch.get_num_threads()
     alone = multiprocessing.current_process().daemon  # such a process may not start others
-    if num_cores > 1 and not alone and len(items) >= FEWEST_ITEMS * num_cores:
+    num_workers = min(num_cores, len(items) // FEWEST_ITEMS)
+    if num_workers > 1 and not alone:
         loader = DataLoader(
             _Mapped(function, items),
             batch_size=None,
-            num_workers=num_cores,
+            num_workers=num_workers,
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # or it would draw from everybody's
         )

@@ -201,7 +201,7 @@ def test_pictures_that_say_something_lie_above_their_interval_of_chance(shown, c
 
 def test_scores_do_not_depend_on_the_number_of_cores():
     rng = np.random.default_rng(2)
-    shown, drawn = (rng.integers(0, 256, (5 * BLOCK, 16, 16, 3), dtype=np.uint8) for _ in range(2))
+    shown, drawn = (rng.integers(0, 256, (16 * BLOCK, 12, 12, 3), dtype=np.uint8) for _ in range(2))
     before, scores = torch.get_num_threads(), []
     try:
         for num_threads in (1, 2):
