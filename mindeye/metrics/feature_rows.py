@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class StoredRows:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the rows)
         # Made at once: small pieces between large ones would keep the memory of those.
         self._means = torch.empty(num_images, 1)
+        self._room = np.empty(0, dtype=np.float32)
         self.shape = (0, num_features)
 
     def append(self, rows: Float[Tensor, "images features"]) -> None:
@@ -72,17 +74,24 @@ class StoredRows:
         return self._means
 
     def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
-        """Some rows and some columns."""
+        """Some rows and some columns; valid until the next call."""
         first, last, _ = rows.indices(self.shape[0])
         left, right, _ = columns.indices(self.shape[1])
-        return self._read(range(first, last), left, right)
+        size = (last - first) * (right - left)
+        # The same memory for all: blocks made anew leave gaps that nothing else fits into.
+        if len(self._room) < size:
+            self._room = np.empty(size, dtype=np.float32)
+        block = self._room[:size].reshape(last - first, right - left)
+        return self._read(block, range(first, last), left)
 
     def rows(self, chosen: Int[Tensor, "rows"]) -> Float[Tensor, "rows features"]:
         """Whole rows, in the order asked for."""
-        return self._read(chosen.tolist(), 0, self.shape[1])
+        block = np.empty((len(chosen), self.shape[1]), dtype=np.float32)
+        return self._read(block, chosen.tolist(), 0)
 
-    def _read(self, rows, left: int, right: int) -> Float[Tensor, "rows columns"]:
-        block = np.empty((len(rows), right - left), dtype=np.float32)
+    def _read(
+        self, block: Float[np.ndarray, "rows columns"], rows: Iterable[int], left: int
+    ) -> Float[Tensor, "rows columns"]:
         for values, row in zip(block, rows, strict=True):
             start = 4 * (row * self.shape[1] + left)
             if os.preadv(self._file.fileno(), [values], start) != values.nbytes:

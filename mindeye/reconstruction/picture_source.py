@@ -71,15 +71,27 @@ def shown_source(pictures: Pictures) -> PictureSource:
 def _looked_at(
     name: str, pictures: Pictures
 ) -> tuple[Float[Tensor, "images"], Bool[Tensor, "images"]]:
-    """The standard deviation of each picture, and whether all its values are equal."""
+    """Whether each picture varies (its standard deviation, or more than `BLANK`), and whether at
+    all.
+    """
     spreads, constants = [], []
     for start in range(0, len(pictures), BLOCK):
-        images = _images(pictures[start : start + BLOCK]).flatten(1)
-        low, high = images.aminmax(dim=1)
+        # Values in the order of the disk: turning channels first would cost more than looking.
+        values = _values(pictures, slice(start, start + BLOCK)).flatten(1)
+        low, high = (one.float() / _highest(values) for one in (values.amin(1), values.amax(1)))
         _require_unit_range(name, low, high, start)
-        spreads.append(images.std(1))
+        # Lowest and highest value alone make some variance; few pictures need to be counted out.
+        spread = (high - low) / (2 * values.shape[1]) ** 0.5
+        for place in torch.nonzero(spread < BLANK).flatten().tolist():
+            spread[place] = (values[place].float() / _highest(values)).std()
+        spreads.append(spread)
         constants.append(low == high)
     return torch.cat(spreads), torch.cat(constants)
+
+
+def _highest(values: Tensor) -> int:
+    """What stands for 1."""
+    return 255 if values.dtype == torch.uint8 else 1
 
 
 def _require_unit_range(
@@ -100,15 +112,24 @@ def _require_unit_range(
 
 
 def _images(pictures: Pictures) -> Float[Tensor, "images 3 height width"]:
-    images = _floats(pictures)
+    if pictures.dtype == np.uint8:
+        images = as_images(pictures)
+        _give_pages_back(pictures)
+        return images
+    return _values(pictures, slice(None)).permute(0, 3, 1, 2)
+
+
+def _values(pictures: Pictures, places: slice) -> Tensor:
+    """A copy of some pictures as they are stored; floats in single precision."""
+    values = np.array(pictures[places])
+    _give_pages_back(pictures)
+    return torch.from_numpy(
+        values if values.dtype == np.uint8 else values.astype(np.float32, copy=False)
+    )
+
+
+def _give_pages_back(pictures: Pictures) -> None:
+    """Pages of a mapped file that have been read count as ours until memory is short."""
     mapped = getattr(pictures, "_mmap", None)
     if mapped is not None and pictures.mode == "r" and hasattr(mapped, "madvise"):
-        # Pages of the file that have been read would count as ours until memory is short.
         mapped.madvise(mmap.MADV_DONTNEED)
-    return images
-
-
-def _floats(pictures: Pictures) -> Float[Tensor, "images 3 height width"]:
-    if pictures.dtype == np.uint8:
-        return as_images(pictures)
-    return torch.from_numpy(np.array(pictures, dtype=np.float32)).permute(0, 3, 1, 2)

@@ -83,7 +83,8 @@ class _PixelMetrics:
 
     @torch.inference_mode()
     def __call__(self, start: int) -> tuple[PerImage, PerImage]:
-        pair = [source.images(start, start + BLOCK) for source in (self.ours, self.theirs)]
+        sources = (self.ours, self.theirs)
+        pair = [source.images(start, start + BLOCK).contiguous() for source in sources]
         by_columns = self.protocol.ssim_by_columns
         similarity = structural_similarity(*pair, self.protocol.pixels, by_columns=by_columns)
         return pixel_correlation(*pair, self.protocol.pixels).numpy(), similarity.numpy()
