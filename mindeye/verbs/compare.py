@@ -16,8 +16,13 @@ from mindeye.report.tables import rows_as_records, write_tsv
 from mindeye.report.text_tables import TextTable, as_latex, as_markdown
 from mindeye.run import versions
 from mindeye.verbs.comparison import Comparison, compared
-from mindeye.verbs.comparison_pictures import mean_ranks, picture_grids
-from mindeye.verbs.evaluated import Allowed, read_evaluated, require_comparable
+from mindeye.verbs.comparison_pictures import mean_ranks, picture_grids, require_same_shown
+from mindeye.verbs.evaluated import (
+    Allowed,
+    common_images,
+    read_evaluated,
+    require_comparable,
+)
 
 NAME = "comparison"
 """Of all files that are written, before their endings."""
@@ -52,7 +57,8 @@ def compare_evaluations(
         raise ValueError(f"{out} is not empty and holds no comparison. Choose another folder.")
     systems = read_evaluated(given)
     require_comparable(systems, allowed)
-    comparison = compared(systems, reference, seed)
+    unseen = require_same_shown(systems, common_images(systems), seed)
+    comparison = compared(systems, reference, seed, unseen)
     tables = tables_of(comparison)
     head = SIMULATED if comparison.simulated is not None else "Reconstructions, compared."
     write_report(out / f"{NAME}.html", _page(comparison, tables))

@@ -38,7 +38,12 @@ class Comparison:
         return next((one for one in found if one is not None), None)
 
 
-def compared(systems: Sequence[EvaluatedSystem], reference: str | None, seed: int) -> Comparison:
+def compared(
+    systems: Sequence[EvaluatedSystem],
+    reference: str | None,
+    seed: int,
+    more_notes: Sequence[str] = (),
+) -> Comparison:
     """All intervals and differences, on the images and metrics that all systems have."""
     image_ids, metrics = common_images(systems), common_metrics(systems)
     scores = {}
@@ -67,7 +72,7 @@ def compared(systems: Sequence[EvaluatedSystem], reference: str | None, seed: in
         rows=rows,
         differences=paired_differences(scores, pairs, rng),
         better=better,
-        notes=_notes(systems, image_ids, metrics),
+        notes=[*_notes(systems, image_ids, metrics), *more_notes],
         seed=seed,
         scores=scores,
     )

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.stats import rankdata
 
-from mindeye.pictures import as_pictures
+from mindeye.metrics.pixels import resize
+from mindeye.pictures import as_images, as_pictures
 from mindeye.reconstruction.saved_pictures.opening import checksum_of, open_pictures
 from mindeye.reconstruction.saved_pictures.value_range import as_unit_images
 from mindeye.report.grids import PictureGrid
@@ -16,6 +17,9 @@ from mindeye.verbs.evaluated import EvaluatedSystem
 
 NUM_RANDOM, NUM_EXTREME = 12, 6
 SHOWN = "shown"
+THUMBNAIL = 16
+# Correlation of thumbnails; formats, sizes and JPEG leave it above 0.95.
+SAME_PICTURE = 0.8
 ImageIds = Int[np.ndarray, "images"]
 
 
@@ -70,6 +74,39 @@ def picture_grids(
     return grids, notes
 
 
+def require_same_shown(
+    systems: Sequence[EvaluatedSystem], image_ids: ImageIds, seed: int
+) -> list[str]:
+    """Looks whether an id is the same picture for all: ids of two data sets, or from 1, are not.
+
+    Some images drawn at random are compared, as small pictures. What cannot be looked at is noted.
+
+    Raises:
+        ValueError: names the first image that is another one.
+    """
+    chosen = np.sort(np.random.default_rng(seed).permutation(image_ids)[:NUM_RANDOM])
+    first, small, notes = systems[0], None, []
+    for other in systems[1:]:
+        recorded = [one.content["inputs"]["images"] for one in (first, other)]
+        if recorded[0]["sha256"] == recorded[1]["sha256"]:
+            continue
+        try:
+            small = _small(_Column(recorded[0]), chosen) if small is None else small
+            theirs = _small(_Column(recorded[1]), chosen)
+        except PicturesGoneError as error:
+            notes.append(f"Whether {first.name} and {other.name} had the same images: {error}")
+            continue
+        likeness = (small * theirs).mean(1)
+        if likeness.min() < SAME_PICTURE:
+            worst = int(chosen[likeness.argmin()])
+            raise ValueError(
+                f"Image {worst} is another picture for {first.name} ({recorded[0]['path']}) than "
+                f"for {other.name} ({recorded[1]['path']}). Are their ids of one data set, and "
+                "counted from 0 in both?"
+            )
+    return notes
+
+
 def mean_ranks(
     scores: Mapping[str, Mapping[str, Float[np.ndarray, "images"]]], better: Mapping[str, str]
 ) -> Float[np.ndarray, "images"]:
@@ -80,6 +117,14 @@ def mean_ranks(
             turned = values if better[metric] == "higher" else -values
             ranks.append((rankdata(turned) - 1) / (len(values) - 1))
     return np.mean(ranks, axis=0)
+
+
+def _small(column: "_Column", image_ids: ImageIds) -> Float[np.ndarray, "images values"]:
+    """Standardised thumbnails, whose mean product is a correlation."""
+    images = resize(as_images(column.pictures(image_ids)), THUMBNAIL, antialias=True)
+    values = images.flatten(1).double().numpy()
+    values -= values.mean(1, keepdims=True)
+    return values / values.std(1, keepdims=True)
 
 
 class _Column:

@@ -204,4 +204,9 @@ def _data(content: Mapping[str, Any]) -> str:
 
 
 def _subject(content: Mapping[str, Any]) -> str:
-    return "unknown subject" if content["subject"] is None else f"subject {content['subject']}"
+    """Simulated subjects of one number are other people where preset or seed differ."""
+    person = "unknown subject" if content["subject"] is None else f"subject {content['subject']}"
+    made = content["simulated"]
+    if made is None:
+        return person
+    return f"{person} of the simulation `{made.get('preset')}` with seed {made.get('seed')}"

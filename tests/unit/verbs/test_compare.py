@@ -205,6 +205,31 @@ def test_other_weights_of_a_judging_network_are_refused(compare, evaluations):
         compare("good", "poor")
 
 
+def test_one_id_for_two_pictures_is_refused_by_name(compare, made, tmp_path):
+    """As where ids count from 1 on one side: every image is its neighbour."""
+    with np.load(made / "shown.npz") as stored:
+        pictures, ids = stored["images"], stored["image_ids"]
+    moved = save(tmp_path / "moved.npz", np.roll(pictures, 1, axis=0), ids)
+    same = save(tmp_path / "same.npz", (pictures / 255).astype(np.float32), ids)
+    for path in (moved, same):
+        asked = PicturesAsked(reconstructions=made / "good.npz", images=path)
+        evaluate_pictures(asked, tmp_path / path.stem, HowToScore())
+    with pytest.raises(ValueError, match=r"Image \d+ is another picture for poor .* than for mine"):
+        compare("poor", f"mine={tmp_path / 'moved'}")
+    assert not (tmp_path / "out").exists()
+    assert len(compare("poor", f"mine={tmp_path / 'same'}").image_ids) == 18
+    same.unlink()
+    found = compare("poor", f"mine={tmp_path / 'same'}")
+    assert any(note.startswith("Whether poor and mine had the same") for note in found.notes)
+
+
+def test_simulated_subjects_of_other_seeds_are_other_people(compare, evaluations):
+    for name, seed in (("good", 0), ("poor", 1)):
+        change(evaluations[name], subject=1, simulated={**SIMULATION, "seed": seed})
+    with pytest.raises(ValueError, match=r"with seed 0, and subject 1 of the simulation `tests` w"):
+        compare("good", "poor")
+
+
 def test_mindeye1_and_mindeye2_resize_alike_and_are_compared(compare, evaluations):
     change(evaluations["good"], metric_protocol="mindeye1: pixels 256")
     change(evaluations["poor"], metric_protocol="mindeye2: pixels 256")
