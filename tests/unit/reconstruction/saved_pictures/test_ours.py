@@ -32,8 +32,11 @@ def test_a_tree_and_its_file_of_pictures_are_the_same(tree, pictures, place):
     np.testing.assert_array_equal(opened.read(np.array([4])), pictures[[4]])
 
 
-def test_the_same_file_elsewhere_belongs_to_no_tree(tree, tmp_path):
-    moved = (tree / STIMULI).rename(tmp_path / "nsd_stimuli.hdf5")
+@pytest.mark.parametrize("place", ["nsd_stimuli.hdf5", "nsd/my/own/pictures/nsd_stimuli.hdf5"])
+def test_the_same_file_elsewhere_belongs_to_no_tree(tree, tmp_path, place):
+    """Also as deep in the tree as NSD keeps it, but under other names."""
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    moved = (tree / STIMULI).rename(tmp_path / place)
     assert open_pictures(moved).simulated is None
 
 
