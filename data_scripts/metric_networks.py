@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from mindeye.targets.metric_networks.published_files import PUBLISHED_NETWORKS
-from mindeye.verbs.fetch_networks import fetch_network
+from mindeye.verbs.evaluation.fetch_networks import fetch_network
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ from tqdm import tqdm
 from mindeye import __version__
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
-from mindeye.verbs.analyse_options import analyse_options, perform_analyse
-from mindeye.verbs.bench_options import bench_options, perform_bench
-from mindeye.verbs.compare_options import compare_options, perform_compare
-from mindeye.verbs.decode_options import decode_options, perform_decode
+from mindeye.verbs.analysis.analyse_options import analyse_options, perform_analyse
+from mindeye.verbs.decoding.decode_options import decode_options, perform_decode
+from mindeye.verbs.decoding.scans_options import perform_scans, scans_options
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
-from mindeye.verbs.evaluate_options import evaluate_options, perform_evaluate
+from mindeye.verbs.evaluation.compare_options import compare_options, perform_compare
+from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_evaluate
 from mindeye.verbs.progress import Bar, Stages, watch
-from mindeye.verbs.scans_options import perform_scans, scans_options
+from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.shared_options import given_quirks, given_settings
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
@@ -82,12 +82,12 @@ def _demo(options: argparse.Namespace) -> None:
 
     if options.recording:
         verb_options.require_no_simulation(options)
-        from mindeye.verbs.recording import run_recording
+        from mindeye.verbs.demonstration.recording import run_recording
 
         out = options.out or Path(f"mindeye-demo-{options.recording}")
         rows = run_recording(out, options.recording, options.seed, watch)
     else:
-        from mindeye.verbs.demo import DemoConfig, headline, run_demo
+        from mindeye.verbs.demonstration.demo import DemoConfig, headline, run_demo
 
         out = options.out or Path("mindeye-demo")
         given = {"preset": options.preset, "num_images": options.images}
@@ -173,7 +173,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
 
 def _retrieve(options: argparse.Namespace) -> None:
-    from mindeye.verbs.retrieve import name_of, retrieve_run
+    from mindeye.verbs.retrieval.retrieve import name_of, retrieve_run
 
     result = retrieve_run(
         options.run,

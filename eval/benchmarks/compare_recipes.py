@@ -13,7 +13,7 @@ from mindeye.config import load_yaml
 from mindeye.report.banner import SIMULATED
 from mindeye.report.tables import format_rows
 from mindeye.training.experiment import ExperimentConfig
-from mindeye.verbs.compare_recipes import ComparisonConfig, compare_recipes
+from mindeye.verbs.benchmarks.compare_recipes import ComparisonConfig, compare_recipes
 from mindeye.verbs.progress import watch
 
 CONFIGS = Path(__file__).parents[2] / "train" / "configs"

@@ -25,11 +25,11 @@ def main() -> None:
     arguments = parser.parse_args()
     # What a process imports is part of its memory: each part imports its own.
     if arguments.part == "reading":
-        from mindeye.verbs import reading_times as part
+        from mindeye.verbs.benchmarks import reading_times as part
     elif arguments.part == "feeding":
-        from mindeye.verbs import feeding_times as part
+        from mindeye.verbs.benchmarks import feeding_times as part
     else:
-        from mindeye.verbs import preparing_times as part
+        from mindeye.verbs.benchmarks import preparing_times as part
     if arguments.step:
         name, *rest = arguments.step
         print(json.dumps(part.STEPS[name](arguments.work, *rest)))

@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from mindeye.verbs.metric_times import measure, metric_times
+from mindeye.verbs.benchmarks.metric_times import measure, metric_times
 from mindeye.verbs.progress import watch
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         if arguments.memory:
             arguments.work.mkdir(parents=True)
             # Only here, so that what is timed loads no more than it needs.
-            from mindeye.verbs.metric_memory import measure_memory
+            from mindeye.verbs.benchmarks.metric_memory import measure_memory
 
             print(json.dumps(measure_memory(arguments.work, arguments.images)))
             return

@@ -8,7 +8,7 @@ Shapes marked `limit` are known to be too much for so few images or subjects: sh
 
 import argparse
 
-from mindeye.verbs.interval_coverage import bootstrap_seconds, coverages
+from mindeye.verbs.benchmarks.interval_coverage import bootstrap_seconds, coverages
 from mindeye.verbs.progress import watch
 
 LOWEST, HIGHEST = 0.93, 0.97

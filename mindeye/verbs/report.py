@@ -16,7 +16,7 @@ from mindeye.report.plots import RoiContribution
 from mindeye.report.retrieval_page import audit_notes, benchmark_sections
 from mindeye.report.tables import rows_as_records
 from mindeye.types import MetricRow
-from mindeye.verbs.pictures_beside import shown_pictures
+from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts
 from mindeye.verbs.saved_results import (
     found_images,

@@ -7,7 +7,7 @@ from typing import Any
 
 from mindeye.files import read_json
 from mindeye.reconstruction.picture_folder import Reconstruction
-from mindeye.verbs.retrieval_sources import BENCH
+from mindeye.verbs.retrieval.retrieval_sources import BENCH
 from mindeye.verbs.saved_results import (
     SavedScores,
     read_manifest,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mindeye.data.recordings import FACTS, FOLDER_VARIABLE, Recording, drawn_figures, read_recording
-from mindeye.verbs.recording import decode_recording, run_recording
-from mindeye.verbs.recording_folds import DECODED_FILE
+from mindeye.verbs.demonstration.recording import decode_recording, run_recording
+from mindeye.verbs.demonstration.recording_folds import DECODED_FILE
 
 NAME = "miyawaki2008-figures"
 FIGURES, SESSIONS, VOXELS = 6, 3, 40

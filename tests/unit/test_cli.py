@@ -11,22 +11,22 @@ from mindeye.types import MetricRow
 
 # Verb -> the library function behind it, and arguments that parse.
 FUNCTION_OF = {
-    "demo": "mindeye.verbs.demo.run_demo",
+    "demo": "mindeye.verbs.demonstration.demo.run_demo",
     "simulate": "mindeye.verbs.simulate.simulate_subject",
     "prepare": "mindeye.data.prepare.prepare_nsd",
     "train": "mindeye.training.loop.train",
     # The first that `reconstruct` calls, and the only one that a run which is absent allows.
     "reconstruct": "mindeye.verbs.reconstruct.settings_for",
-    "retrieve": "mindeye.verbs.retrieve.retrieve_run",
-    "evaluate": "mindeye.verbs.evaluate.evaluate_folder",
-    "compare": "mindeye.verbs.compare.compare_evaluations",
+    "retrieve": "mindeye.verbs.retrieval.retrieve.retrieve_run",
+    "evaluate": "mindeye.verbs.evaluation.evaluate.evaluate_folder",
+    "compare": "mindeye.verbs.evaluation.compare.compare_evaluations",
     "report": "mindeye.verbs.report.report_run",
     "convert": "mindeye.verbs.convert.convert_checkpoint",
-    "scans": "mindeye.verbs.scans_check.check_saved_scan",
+    "scans": "mindeye.verbs.decoding.scans_check.check_saved_scan",
     # As for `reconstruct`; it is imported when it is called.
     "decode": "mindeye.verbs.reconstruct.settings_for",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
-    "bench": "mindeye.verbs.retrieval_benchmark.benchmark",
+    "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
 }
 
 
@@ -161,7 +161,7 @@ def test_a_recording_refuses_what_it_would_ignore(given, tmp_path, capsys):
 
 
 def test_a_recording_alone_has_no_banner(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("mindeye.verbs.recording.run_recording", lambda *given: [])
+    monkeypatch.setattr("mindeye.verbs.demonstration.recording.run_recording", lambda *given: [])
     main(["demo", "--recording", "miyawaki2008-figures", "--out", str(tmp_path / "out")])
     assert SIMULATED not in capsys.readouterr().out
 
@@ -174,7 +174,7 @@ def test_the_demo_of_a_simulated_subject_ends_with_the_banner(tmp_path, monkeypa
         values = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "chance": None, "better": "higher"}
         return [MetricRow(system="mindeye", metric="image retrieval top-1 of 9", **values)]
 
-    monkeypatch.setattr("mindeye.verbs.demo.run_demo", demo)
+    monkeypatch.setattr("mindeye.verbs.demonstration.demo.run_demo", demo)
     main(["demo", "--out", str(tmp_path / "out")])
     main(["demo", "--out", str(tmp_path / "out"), "--preset", "tiny", "--images", "30"])
     assert capsys.readouterr().out.splitlines()[-1] == SIMULATED

@@ -10,7 +10,7 @@ from mindeye.config import from_mapping, load_yaml
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.loop import train
 from mindeye.training.plan import plan_of
-from mindeye.verbs.demo import demo_experiment
+from mindeye.verbs.demonstration.demo import demo_experiment
 
 CONFIGS = Path(__file__).parents[3] / "train" / "configs"
 

@@ -28,9 +28,9 @@ def finished_run(original, tmp_path, tiny_experiment, tiny_generator) -> Path:
     """Trained, drawn, retrieved and evaluated: RUN/reconstructions holds all eight test images."""
     from mindeye.reconstruction.pipeline import ReconstructionConfig
     from mindeye.training.loop import train
-    from mindeye.verbs.evaluate import evaluate_folder
+    from mindeye.verbs.evaluation.evaluate import evaluate_folder
     from mindeye.verbs.reconstruct import reconstruct_run
-    from mindeye.verbs.retrieve import retrieve_run
+    from mindeye.verbs.retrieval.retrieve import retrieve_run
 
     if not original.exists():
         train(tiny_experiment, original)

@@ -7,10 +7,10 @@ import pytest
 
 from mindeye.files import read_json, write_json
 from mindeye.reconstruction.settings import ReconstructionConfig
-from mindeye.verbs.evaluate import evaluate_folder
+from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run
-from mindeye.verbs.retrieve import retrieve_run
+from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 
 @pytest.fixture

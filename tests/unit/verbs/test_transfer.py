@@ -14,10 +14,10 @@ from mindeye.files import read_json, write_json
 from mindeye.reconstruction.opening import open_run, open_training
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.plan import prepared_subjects
-from mindeye.verbs.evaluate import evaluate_folder
+from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run
-from mindeye.verbs.retrieve import retrieve_run
+from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 OFFSET = 2_000_000
 CONFIG = ReconstructionConfig(candidates=1, steps=2, prior_steps=2)

@@ -8,7 +8,7 @@ import torch
 from mindeye.data.other_datasets.mosaic import prepare_mosaic
 from mindeye.data.other_datasets.things import prepare_things
 from mindeye.training.loop import train
-from mindeye.verbs.retrieve import retrieve_run
+from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 
 @pytest.fixture

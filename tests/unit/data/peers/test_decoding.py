@@ -11,7 +11,7 @@ from mindeye.reconstruction import opening
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.loop import train
 from mindeye.verbs.reconstruct import reconstruct_run
-from mindeye.verbs.retrieve import retrieve_run
+from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 
 @pytest.mark.parametrize("prepare", [prepare_mindeye1, prepare_mindeye2])

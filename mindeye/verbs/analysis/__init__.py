@@ -1,0 +1,1 @@
+"""`mindeye analyse`: what a run's voxels say, and where."""

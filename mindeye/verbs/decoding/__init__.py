@@ -1,0 +1,1 @@
+"""`mindeye decode` and `mindeye scans`: somebody's saved scan."""

@@ -1,0 +1,153 @@
+"""`mindeye decode`: its options, and what it says; imports nothing that is slow."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mindeye.report.banner import SIMULATED
+from mindeye.verbs.decoding.scans_options import (
+    add_scan_options,
+    given_scan_options,
+    given_series_names,
+)
+from mindeye.verbs.progress import watch
+from mindeye.verbs.shared_options import (
+    add_device,
+    add_quirks,
+    add_seed,
+    add_settings,
+    add_subject,
+    add_verb,
+    given_quirks,
+    given_settings,
+)
+
+WARM_UP = 20
+
+
+def decode_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye decode`."""
+    about = "a saved scan to pictures, embeddings and a page that compares it with noise"
+    example = "mindeye decode betas.npy --run runs/one --out decoded"
+    verb = add_verb(verbs, "decode", about, example)
+    forms = "files of one scan: NIfTI, npy, npz, hdf5, csv, GLMsingle, CIFTI, GIFTI or MGH; or an "
+    forms += "fMRIPrep folder"
+    verb.add_argument("scan", type=Path, nargs="*", help=forms)
+    verb.add_argument("--run", type=Path, required=True, help="of `mindeye train` or `convert`")
+    verb.add_argument("--out", type=Path, required=True, help="folder of the results")
+    add_scan_options(verb)
+    statistics = "what z-scores the scan (default: train; with --watch: running)"
+    verb.add_argument("--statistics", choices=["train", "own", "running"], help=statistics)
+    forced = "decode although these checks fail"
+    verb.add_argument("--force", nargs="+", default=(), metavar="CHECK", help=forced)
+    gallery = "a prepared folder: the images that each scan is looked for among"
+    verb.add_argument("--gallery", type=Path, help=gallery)
+    verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
+    verb.add_argument("--dry-run", action="store_true", help="check, count, write nothing")
+    arriving = "decode trials as their files arrive here, until a file STOP or Ctrl-C"
+    verb.add_argument("--watch", type=Path, metavar="DIR", help=arriving)
+    early = "trials before running statistics are used; until then, the training's"
+    verb.add_argument("--warm-up", type=int, help=f"{early} (default: {WARM_UP})")
+    add_settings(verb)
+    add_quirks(verb, "shifted_range=on")
+    add_seed(verb, "of the noise, and of the choice of images")
+    add_subject(verb)
+    add_device(verb)
+    return verb
+
+
+def perform_decode(options: argparse.Namespace) -> Iterator[str]:
+    """Decodes, and says line by line what came of it."""
+    from mindeye.verbs.reconstruct import settings_for
+
+    _require_fitting(options)
+    config = settings_for(options.run, options.compat, given_settings(options))
+    chosen = {"subject": options.subject, **given_quirks(options)}
+    source = _source(options)
+    if options.watch:
+        yield from _watched(options, source, config, chosen)
+        return
+    from mindeye.verbs.decoding.decode import decode_scan, plan_decode
+
+    chosen["num_images"] = options.images
+    if options.dry_run:
+        plan = plan_decode(options.run, source, config, **chosen)
+        yield from plan.lines
+        simulated = plan.simulated
+    else:
+        summary = decode_scan(
+            options.run,
+            source,
+            options.out,
+            config,
+            **chosen,
+            gallery=options.gallery,
+            device=options.device,
+            progress=watch("decode"),
+        )
+        yield from _said(summary, options.out)
+        simulated = summary.simulated
+    if simulated is not None:
+        yield SIMULATED
+
+
+def _watched(options: argparse.Namespace, source, config, chosen: dict[str, Any]) -> Iterator[str]:
+    from mindeye.verbs.decoding.decode_watch import watch_folder
+
+    summary = watch_folder(
+        options.run,
+        options.watch,
+        options.out,
+        config,
+        source=source,
+        warm_up=WARM_UP if options.warm_up is None else options.warm_up,
+        device=options.device,
+        **chosen,
+    )
+    if summary is None:
+        yield "No trial was decoded."
+        return
+    yield from _said(summary, options.out)
+    if summary.simulated is not None:
+        yield SIMULATED
+
+
+def _said(summary, out: Path) -> Iterator[str]:
+    yield from summary.notes
+    yield summary.verdict
+    if summary.num_pictures:
+        yield f"pictures: {out / 'pictures'}"
+    yield f"report: {out / 'report.html'}"
+
+
+def _source(options: argparse.Namespace):
+    from mindeye.verbs.decoding.scan_source import ScanSource
+
+    return ScanSource(
+        paths=tuple(options.scan),
+        statistics=options.statistics or ("running" if options.watch else "train"),
+        forced=tuple(options.force),
+        **given_scan_options(options),
+    )
+
+
+def _require_fitting(options: argparse.Namespace) -> None:
+    """Refuses what would be ignored.
+
+    Raises:
+        ValueError: names it.
+    """
+    if bool(options.scan) == bool(options.watch):
+        raise ValueError("Give the files of one scan, or --watch DIR. See its --help.")
+    of_files = {"trials": options.trials, "gallery": options.gallery, "images": options.images}
+    given = [f"--{name}" for name, value in of_files.items() if value is not None]
+    given += given_series_names(options)
+    given += ["--dry-run"] if options.dry_run else []
+    if options.watch and given:
+        raise ValueError(
+            f"--watch decodes trial by trial, and takes no {' and no '.join(given)}. Leave it "
+            "out, or decode the files when all are there."
+        )
+    if options.warm_up is not None and not options.watch:
+        raise ValueError("--warm-up is for --watch DIR. Leave it out.")

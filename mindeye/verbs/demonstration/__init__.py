@@ -1,0 +1,1 @@
+"""`mindeye demo`, simulated or on a real recording."""

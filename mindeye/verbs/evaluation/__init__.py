@@ -1,0 +1,1 @@
+"""`mindeye evaluate` and `mindeye compare`: pictures against what was shown."""

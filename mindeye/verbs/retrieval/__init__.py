@@ -1,0 +1,1 @@
+"""`mindeye retrieve` and `mindeye bench retrieval`."""

@@ -1,0 +1,168 @@
+"""What the retrieval benchmark measures: trained runs, or embeddings of anybody's model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mindeye.data.batches import MANIFEST
+from mindeye.files import read_json, sha256_of
+from mindeye.models.contrastive_head import embedding_of
+from mindeye.quirks import Quirks
+from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.opening import index_of, open_run
+from mindeye.retrieval.embedding_file import read_embedding_file
+from mindeye.retrieval.embedding_pairs import EmbeddingPairs, TrainingEmbeddings
+from mindeye.run import RunFolder
+from mindeye.verbs.retrieval.retrieve import RETRIEVAL_QUIRKS, require_drawn
+from mindeye.verbs.switched_on import settings_concerning, switched_on
+
+OURS = "mindeye"
+BENCH = "bench"
+"""Where in a run its own benchmark lies; the report of the run shows it."""
+IN_FILES = ("exchanged_labels", "drawn_pools", "contiguous_pools")
+"""Quirks that concern embeddings that are there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSource:
+    """Embeddings of one subject by one system."""
+
+    system: str
+    subject: int | None
+    """None where a file does not say."""
+    pairs: EmbeddingPairs
+    quirks: tuple[str, ...]
+    about: Mapping[str, Any]
+    """Where they are from; `simulated` holds the contents of the banner."""
+
+    @property
+    def label(self) -> str:
+        return self.system if self.subject is None else f"{self.system}, subject {self.subject}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """How sources are opened."""
+
+    subject: int | None = None
+    """Of runs: one of their subjects; None takes all."""
+    data: tuple[Path, ...] = ()
+    """Prepared folders that have moved; each is known by the subject in its manifest."""
+    protocol: str | None = None
+    """Refuses runs of another one, and names that of files."""
+    compat: str | None = None
+    quirk_settings: tuple[str, ...] = ()
+    device: str = "cpu"
+
+
+def named_path(text: str) -> tuple[str | None, Path]:
+    """`NAME=PATH` -> both; a path that exists may hold an equals sign itself."""
+    name, equals, rest = text.partition("=")
+    if not equals or Path(text).exists():
+        return None, Path(text)
+    return name, Path(rest)
+
+
+def retrieval_sources(
+    runs: Sequence[str], files: Sequence[str], settings: SourceSettings
+) -> Iterator[RetrievalSource]:
+    """Opens them one after the other; each subject of each run is a source.
+
+    Raises:
+        ValueError: a subject stands twice in one system, a run of another protocol, or a quirk
+            that changes nothing here.
+        FileNotFoundError, LookupError: as `open_run` and `read_embedding_file` say.
+    """
+    seen: set[tuple[str, int | None]] = set()
+    places = {read_json(one / MANIFEST)["subject"]: one for one in settings.data}
+    wanted = [
+        (name or OURS, path, subject)
+        for name, path in map(named_path, runs)
+        for subject in _subjects_of(path, settings.subject)
+    ]
+    for system, path, subject in wanted:
+        _require_new(seen, system, subject, path)
+    for system, path, subject in wanted:
+        yield _run_source(system, path, subject, places.get(subject), settings)
+    for name, path in map(named_path, files):
+        source = _file_source(name or path.stem, path, settings)
+        _require_new(seen, source.system, source.subject, path)
+        yield source
+
+
+def _run_source(
+    system: str, path: Path, subject: int, data: Path | None, settings: SourceSettings
+) -> RetrievalSource:
+    folder = RunFolder(path=path)
+    on = switched_on(folder, settings.compat, settings.quirk_settings, RETRIEVAL_QUIRKS)
+    require_drawn(on)
+    run = open_run(path, subject=subject, data=data, device=settings.device)
+    if settings.protocol not in (None, run.about["protocol"]):
+        raise ValueError(
+            f"{path} was prepared by the protocol {run.about['protocol']}, not by "
+            f"{settings.protocol}. Numbers of two protocols cannot be compared."
+        )
+    scans = run.prepared.repeats("test")
+    decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in on)
+    training_ids = run.prepared.image_ids_of("train")
+    targets = run.targets
+    return RetrievalSource(
+        system=system,
+        subject=subject,
+        pairs=EmbeddingPairs(
+            image_ids=scans.image_ids.numpy(),
+            brain=decoded.embeddings.cpu(),
+            images=embedding_of(targets.tokens(scans.image_ids)),
+            training=TrainingEmbeddings(
+                image_ids=training_ids,
+                read=lambda rows: embedding_of(
+                    targets.tokens(torch.from_numpy(training_ids[rows]))
+                ),
+            ),
+        ),
+        quirks=on,
+        about=run.about,
+    )
+
+
+def _file_source(system: str, path: Path, settings: SourceSettings) -> RetrievalSource:
+    on = settings_concerning(Quirks(), settings.compat, settings.quirk_settings, IN_FILES)
+    require_drawn(on)
+    found = read_embedding_file(path)
+    digest = sha256_of(path)
+    return RetrievalSource(
+        system=system,
+        subject=found.subject,
+        pairs=found.pairs,
+        quirks=on,
+        about={
+            "embeddings": str(path.resolve()),
+            "sha256": digest,
+            "subject": found.subject,
+            "protocol": settings.protocol,
+            "simulated": {"simulated": True, "said by": path.name} if found.simulated else None,
+        },
+    )
+
+
+def _subjects_of(path: Path, subject: int | None) -> list[int]:
+    """Of a run; a run without scans is refused with the words of `open_run`."""
+    provenance = RunFolder(path=path).provenance()
+    if subject is not None or not provenance["data"]:
+        return [provenance["data"][index_of(path, provenance, subject)]["subject"]]
+    return [one["subject"] for one in provenance["data"]]
+
+
+def _require_new(
+    seen: set[tuple[str, int | None]], system: str, subject: int | None, path: Path
+) -> None:
+    if (system, subject) in seen:
+        who = "embeddings of no known subject" if subject is None else f"subject {subject}"
+        raise ValueError(
+            f"{path} is the second with {who} under the name `{system}`. Name the systems, as in "
+            "`ours=PATH other=PATH`; files tell subjects apart by their array `subject`."
+        )
+    seen.add((system, subject))

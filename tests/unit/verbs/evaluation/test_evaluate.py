@@ -1,0 +1,226 @@
+import csv
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mindeye.files import read_json
+from mindeye.metrics.pixels import PUBLISHED, pixel_correlation
+from mindeye.metrics.protocols import EVALUATION_QUIRKS
+from mindeye.pictures import as_images
+from mindeye.quirks import Quirks
+from mindeye.reconstruction.opening import open_artist, open_run
+from mindeye.reconstruction.pipeline import ReconstructionConfig
+from mindeye.report.banner import SIMULATED
+from mindeye.targets.clip import load_clip
+from mindeye.verbs.evaluation.evaluate import evaluate_folder, scoring_clip, shown_pictures
+from mindeye.verbs.evaluation.pictures_beside import pictures_at
+from mindeye.verbs.reconstruct import reconstruct_run
+from mindeye.verbs.report_parts import ReportParts, saved_parts
+from mindeye.verbs.saved_results import read_pictures
+
+# Of the quirks of a run, one that changes nothing but how it is scored.
+RESIZED = {"resized_through_256": True}
+
+
+@pytest.fixture
+def moved(finished_run, tmp_path, change_json):
+    """A run that has moved; the folder of reconstructions still names its old place."""
+    about = read_json(finished_run / "reconstructions" / "manifest.json")["about"]
+    old = str(tmp_path / "gone")
+    for name in ("manifest.json", "true_tokens/manifest.json"):
+        path = finished_run / "reconstructions" / name
+        change_json(path, lambda content: content["about"].update(run=old))
+    assert about["run"] != old
+    return finished_run
+
+
+def test_a_run_that_has_moved_is_asked_for_and_nothing_is_written(moved, contents):
+    before = contents(moved)
+    with pytest.raises(FileNotFoundError, match="gone, which is gone") as caught:
+        evaluate_folder(moved / "reconstructions")
+    assert "--run" in str(caught.value)
+    assert contents(moved) == before
+
+
+def test_a_run_that_has_moved_gives_the_same_scores(moved, contents):
+    folder = moved / "reconstructions"
+    before = contents(folder)
+    result = evaluate_folder(folder, run_path=moved)
+    assert result.about["run"].endswith("gone")
+    after = contents(folder)
+    changed = {name for name, content in after.items() if content != before.get(name)}
+    assert changed == {"evaluation.json"}
+    assert read_json(folder / "evaluation.json")["rows"] == [vars(row) for row in result.rows]
+
+
+def test_the_true_tokens_of_a_run_that_has_moved_are_drawn_and_opened_again(moved):
+    shutil.rmtree(moved / "reconstructions" / "true_tokens")
+    first = evaluate_folder(moved / "reconstructions", run_path=moved)
+    again = evaluate_folder(moved / "reconstructions", run_path=moved)
+    assert first.rows == again.rows
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_run_of_other_weights_is_refused(given, finished_run, change_json, contents):
+    folder = finished_run / "reconstructions"
+
+    def edit(content):
+        content["about"].update(weights="f" * 64, run=str(finished_run))
+
+    change_json(folder / "manifest.json", edit)
+    before = contents(finished_run)
+    with pytest.raises(ValueError, match="was drawn by weights ffffffffffff"):
+        evaluate_folder(folder, run_path=finished_run if given else None)
+    assert contents(finished_run) == before
+
+
+def test_a_folder_that_is_no_run_is_refused(finished_run, tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
+        evaluate_folder(finished_run / "reconstructions", run_path=tmp_path)
+
+
+def test_a_folder_of_another_generator_is_refused(finished_run, change_json):
+    folder = finished_run / "reconstructions"
+    shutil.rmtree(folder / "true_tokens")
+    change_json(folder / "manifest.json", lambda content: content.update(generator="other-123"))
+    with pytest.raises(ValueError, match="was drawn by other-123, but here is tiny-generator"):
+        evaluate_folder(folder)
+    assert not (folder / "true_tokens").exists()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "retrieval.tsv",
+        "reconstructions/evaluation.tsv",
+        "reconstructions/per_image.tsv",
+    ],
+)
+def test_tables_of_a_simulated_subject_say_so_in_their_first_line(file, finished_run):
+    first, *lines = (finished_run / file).read_text().splitlines()
+    assert first == f"# {SIMULATED}"
+    records = list(csv.DictReader(lines, delimiter="\t"))
+    assert records
+    assert all(float(record["value"]) is not None for record in records)
+
+
+def test_scores_of_images_stand_under_their_id(finished_run):
+    result = evaluate_folder(finished_run / "reconstructions")
+    lines = (finished_run / "reconstructions" / "per_image.tsv").read_text().splitlines()[2:]
+    cells = [line.split("\t") for line in lines]
+    ours = {int(image): float(value) for system, metric, image, value in cells
+            if (system, metric) == ("mindeye", "PixCorr")}  # fmt: skip
+    expected = dict(zip(result.image_ids.tolist(), result.per_image["mindeye"]["PixCorr"]))
+    assert ours == pytest.approx(expected)
+
+
+def test_pictures_dealt_at_random_give_the_interval_of_chance(finished_run):
+    content = read_json(finished_run / "reconstructions" / "evaluation.json")
+    (row,) = (row for row in content["rows"] if row["system"] == "chance: pictures dealt at random")
+    assert row["metric"] == "two-way identification (CLIP)"
+    assert 0 <= row["low"] < 0.5 < row["high"] <= 1
+
+
+def test_validation_images_are_drawn_and_scored_for_choosing_settings(finished_run, tmp_path):
+    out = tmp_path / "validation"
+    config = ReconstructionConfig(candidates=1, steps=2, prior_steps=2)
+    drawn = reconstruct_run(finished_run, out, config, split="validation")
+    assert drawn.image_ids.tolist() == list(range(200, 206))
+    assert len(evaluate_folder(out).image_ids) == 6
+    with pytest.raises(ValueError, match="holds validation images, but a report shows test"):
+        saved_parts(
+            ReportParts(run=finished_run, reconstructions=out),
+            read_json(out / "manifest.json")["about"],
+        )
+
+
+def test_without_quirks_the_protocol_is_written_down_as_ours(finished_run):
+    content = read_json(finished_run / "reconstructions" / "evaluation.json")
+    assert content["metrics"] == "native size"
+    assert content["quirks"] == []
+
+
+@pytest.mark.parametrize("by_run", [True, False])
+def test_published_metrics_come_from_the_run_or_the_call(finished_run, change_json, by_run):
+    folder = finished_run / "reconstructions"
+    if by_run:
+        change_json(finished_run / "provenance.json", lambda one: one.update(quirks=RESIZED))
+    quirks = Quirks(**RESIZED) if by_run else Quirks(compat="mindeye1")
+    compat = None if by_run else "mindeye1"
+    result = evaluate_folder(folder, run_path=finished_run, compat=compat)
+    content = read_json(folder / "evaluation.json")
+    chain = replace(PUBLISHED, antialias=by_run)
+    assert content["metrics"] == result.about["metrics"] == chain.describe()
+    assert content["quirks"] == [one for one in quirks.switched_on() if one in EVALUATION_QUIRKS]
+    # Second witness: the metric on both pictures as they are stored, through the chain.
+    run = open_run(finished_run, subject=1)
+    drawn = as_images(read_pictures(folder).pictures)
+    shown = as_images(shown_pictures(run, result.image_ids, None))
+    expected = pixel_correlation(drawn, shown, chain)
+    np.testing.assert_array_equal(result.per_image["mindeye"]["PixCorr"], expected)
+    before = pixel_correlation(drawn, shown)
+    assert (expected - before).abs().max() > 1e-4
+
+
+def test_settings_stand_above_the_system_and_the_system_above_the_run(finished_run, change_json):
+    change_json(finished_run / "provenance.json", lambda one: one.update(quirks=RESIZED))
+    folder = finished_run / "reconstructions"
+    settings = ("ssim_by_columns=on",)
+    first = evaluate_folder(folder, run_path=finished_run, compat="none")
+    second = evaluate_folder(folder, run_path=finished_run, compat="none", quirk_settings=settings)
+    assert first.about["quirks"] == []
+    assert second.about["quirks"] == ["ssim_by_columns"]
+    scores = [one.per_image["mindeye"] for one in (first, second)]
+    np.testing.assert_array_equal(scores[0]["PixCorr"], scores[1]["PixCorr"])
+    assert np.abs(scores[0]["SSIM"] - scores[1]["SSIM"]).min() > 1e-4
+
+
+def test_a_quirk_that_does_not_exist_is_refused_and_nothing_is_written(finished_run, contents):
+    before = contents(finished_run)
+    with pytest.raises(LookupError, match="Unknown quirk `blurred`"):
+        evaluate_folder(
+            finished_run / "reconstructions",
+            run_path=finished_run,
+            quirk_settings=["blurred=on"],
+        )
+    assert contents(finished_run) == before
+
+
+def test_a_quirk_that_changes_no_score_is_refused_and_nothing_is_written(finished_run, contents):
+    before = contents(finished_run)
+    with pytest.raises(ValueError, match="`flipped_targets` changes nothing in this verb"):
+        evaluate_folder(
+            finished_run / "reconstructions",
+            run_path=finished_run,
+            quirk_settings=["flipped_targets=on"],
+        )
+    assert contents(finished_run) == before
+
+
+@pytest.mark.parametrize("washed_out", [True, False])
+@pytest.mark.parametrize("aliased", [True, False])
+def test_the_clip_that_identifies_is_never_washed_out(finished_run, networks, washed_out, aliased):
+    run = open_run(finished_run, subject=1)
+    learned = load_clip(networks.clip, washed_out=washed_out)
+    artist = replace(open_artist(run), clip=learned)
+    found = scoring_clip(artist, run, Quirks(aliased_resizing=aliased).resolved())
+    assert (found.washed_out, found.antialias) == (False, not aliased)
+    assert found.identity == load_clip(networks.clip, antialias=not aliased).identity
+    assert (found is learned) == (not washed_out and not aliased)
+
+
+@pytest.mark.parametrize(("compat", "side"), [("none", 32), ("mindeye2", None)])
+def test_only_a_chain_takes_shown_pictures_as_they_are_stored(
+    finished_run, monkeypatch, compat, side
+):
+    sides = []
+
+    def recorded(prepared, image_ids, side):
+        sides.append(side)
+        return pictures_at(prepared, image_ids, side)
+
+    monkeypatch.setattr("mindeye.verbs.evaluation.pictures_beside.pictures_at", recorded)
+    evaluate_folder(finished_run / "reconstructions", run_path=finished_run, compat=compat)
+    assert sides == [side, side]  # what was shown, and the nearest training images
