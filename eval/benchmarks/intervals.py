@@ -1,7 +1,7 @@
 """Coverage of the 95 % intervals where the truth is known, and the speed of the bootstrap.
 
-OMP_NUM_THREADS=1 python eval/benchmarks/statistics.py            # minutes on one core
-OMP_NUM_THREADS=1 python eval/benchmarks/statistics.py --data-sets 500 --resamples 2000
+OMP_NUM_THREADS=1 python eval/benchmarks/intervals.py            # minutes on one core
+OMP_NUM_THREADS=1 python eval/benchmarks/intervals.py --data-sets 500 --resamples 2000
 
 Shapes marked `limit` are known to be too much for so few images or subjects: shown, not counted.
 """
