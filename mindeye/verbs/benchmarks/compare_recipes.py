@@ -177,9 +177,9 @@ def picture_scores_of(
         progress=progress,
     )
     opened = open_run(run.path)
+    judges = own_clip(load_clip(opened.provenance["paths"]["clip"]))
     shown = shown_pictures(opened, drawn.image_ids, drawn.pictures.shape[1])
-    clip = load_clip(opened.provenance["paths"]["clip"])
-    return picture_scores(drawn.pictures, shown, own_clip(clip))
+    return picture_scores(drawn.pictures, shown, judges)
 
 
 def decoding_quirks(run: RunFolder, concerned: Sequence[str]) -> list[str]:
@@ -216,9 +216,8 @@ def comparison_rows(
 
 
 def _about(metric: str) -> tuple[float | None, str]:
-    if metric in METRIC_FACTS:
-        return METRIC_FACTS[metric].chance, METRIC_FACTS[metric].better
-    return 1 / int(metric.rsplit(" ", 1)[1]), "higher"
+    facts = METRIC_FACTS.get(metric)
+    return (facts.chance, facts.better) if facts else (1 / int(metric.rsplit(" ", 1)[1]), "higher")
 
 
 def markdown(rows: Sequence[MetricRow], names: Sequence[str], config: ComparisonConfig) -> str:
