@@ -12,14 +12,13 @@ from mindeye.reconstruction.saved_pictures.stored import Rows
 
 
 class RereadPictures(np.memmap):
-    """An array on the disk whose slices are read anew and copied.
+    """An array on the disk whose slices are mapped anew, and unmapped with them.
 
     Of an ordinary memmap, all pages that were ever read stay in memory as long as it lives.
     """
 
     def __getitem__(self, chosen: slice) -> np.ndarray:
-        mapped = np.memmap(self.filename, self.dtype, "r", self.offset, self.shape)
-        return np.array(mapped[chosen])
+        return np.memmap(self.filename, self.dtype, "r", self.offset, self.shape)[chosen]
 
 
 def written_to(
