@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 PUBLISHED_POOLS = 30
-Rivals = Callable[[Tensor], np.ndarray]
+Rivals = Callable[[Tensor, Tensor], np.ndarray]
 """`image_retrieval_rivals` or `brain_retrieval_rivals`."""
 
 
@@ -78,13 +78,15 @@ def drawn_tally(
     pools: Int[np.ndarray, "pools members"],
     top: int = 1,
 ) -> Tally:
-    """How often each item is among the `top` of its own pools."""
-    hits, stood = np.zeros(len(similarity)), np.zeros(len(similarity))
-    for pool in pools:
-        rows = torch.from_numpy(pool)
-        hits[pool] += rivals_of(similarity[rows][:, rows]) < top
-        stood[pool] += 1
-    return Tally(hits, stood)
+    """How often each item is among the `top` of its own pools, none of which holds one twice.
+
+    All pools are counted with one product: who is a rival of whom is the same in every pool.
+    """
+    members = torch.zeros(len(similarity), len(pools))
+    members.scatter_(0, torch.from_numpy(pools).T, 1)
+    stands = members.numpy() > 0
+    hits = (rivals_of(similarity, members) < top) & stands
+    return Tally(hits.sum(1, dtype=np.float64), stands.sum(1, dtype=np.float64))
 
 
 def require_pool(pool_size: int, num_images: int) -> None:

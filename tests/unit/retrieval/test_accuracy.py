@@ -13,6 +13,7 @@ from mindeye.retrieval.similarity import (
     brain_retrieval_rivals,
     image_retrieval_rivals,
     similarity_matrix,
+    unit_rows,
 )
 
 
@@ -31,6 +32,23 @@ def test_similarity_is_cosine_with_brains_in_rows():
     torch.testing.assert_close(similarity, expected)
     tokens = similarity_matrix(brain.unflatten(1, (4, 4)), images.unflatten(1, (4, 4)))
     torch.testing.assert_close(tokens, similarity)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_unit_rows_are_rows_over_their_lengths_to_the_bit_and_new(dtype):
+    given = (3 * embeddings(4)).to(dtype)
+    before = given.clone()
+    finer = given.to(torch.promote_types(dtype, torch.float32))
+    found = unit_rows("brain", given)
+    assert torch.equal(found, finer / finer.norm(dim=1, keepdim=True))
+    assert found.dtype == finer.dtype
+    assert torch.equal(given, before)
+
+
+def test_gradients_go_through_unit_rows():
+    given = embeddings(4).requires_grad_()
+    unit_rows("brain", given)[:, 0].sum().backward()
+    assert given.grad.abs().sum() > 0
 
 
 def test_the_two_directions_count_rivals_along_rows_and_columns():

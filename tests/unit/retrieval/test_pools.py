@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from mindeye.metrics.statistics import bootstrap_interval, proportion_interval
+from mindeye.retrieval import similarity
 from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows
-from mindeye.retrieval.pools import DrawnPools, Tally
+from mindeye.retrieval.pools import DrawnPools, Tally, drawn_tally
 
 NAMES = ("image retrieval", "brain retrieval")
 
@@ -58,6 +59,26 @@ def test_accuracy_is_the_mean_over_the_drawn_pools(contiguous, pool_size, top):
         np.testing.assert_allclose(per_image[name], expected)
         assert row.n == sum(bool(hits) for hits in stood)
         assert 0 <= row.low <= row.value <= row.high <= 1
+
+
+@pytest.mark.parametrize("rows", [7, 1024])
+@pytest.mark.parametrize("contiguous", [False, True])
+def test_pools_counted_together_have_the_hits_of_pools_counted_one_by_one(
+    monkeypatch, rows, contiguous
+):
+    monkeypatch.setattr(similarity, "ROWS", rows)
+    brain, images = noisy_pairs(40)
+    images[1], brain[1] = images[0], brain[0]  # ties
+    cosines = similarity.similarity_matrix(brain, images)
+    pools = DrawnPools(seed=5, contiguous=contiguous).of_size(15, 40)
+    for rivals_of in (similarity.image_retrieval_rivals, similarity.brain_retrieval_rivals):
+        hits, stood = np.zeros(40), np.zeros(40)
+        for pool in pools:
+            hits[pool] += rivals_of(cosines[pool][:, pool]) < 2
+            stood[pool] += 1
+        found = drawn_tally(cosines, rivals_of, pools, top=2)
+        np.testing.assert_array_equal(found.hits, hits)
+        np.testing.assert_array_equal(found.pools, stood)
 
 
 def test_random_pools_hold_no_image_twice_and_follow_from_seed_and_size():
