@@ -1,6 +1,6 @@
 """Times the field's metrics beside the published loops, and measures the memory of many pictures.
 
-OMP_NUM_THREADS=1 python eval/benchmarks/metrics.py --work NEW      # a quarter of an hour, 2.5 GB
+OMP_NUM_THREADS=1 python eval/benchmarks/metrics.py --work NEW      # half an hour, 4 GB
 python eval/benchmarks/metrics.py --work NEW --memory               # 3,000 pictures: 9 GB of disk
 
 Made-up values; interleaved rounds, each in a process of its own; processor time on one core.

@@ -83,7 +83,8 @@ def published_retrieval(brain: Tensor, images: Tensor) -> Values:
     for pool in pools_of(len(images)):
         seen, decoded = (normalize(side[pool].reshape(len(pool), -1)) for side in (images, brain))
         for direction, pair in enumerate(((seen, decoded), (decoded, seen))):
-            found = torch.topk(published_cosines(*pair), 1).indices[:, 0]
+            # The published top-k sorts each row whole.
+            found = torch.argsort(published_cosines(*pair), dim=1)[:, -1]
             hits[direction, pool] += (found == torch.arange(len(pool))).numpy()
     return hits.ravel()
 
@@ -134,6 +135,16 @@ def _wins(features: int) -> Work:
     )
 
 
+def _retrieval(features: int) -> Work:
+    return Work(
+        shape=(TEST_IMAGES, features),
+        published=published_retrieval,
+        ours=our_retrieval,
+        bar=10,
+        tolerance=0,
+    )
+
+
 _PICTURES = (PICTURES, 3, SIDE, SIDE)
 WORKS: Mapping[str, Work] = MappingProxyType(
     {
@@ -153,12 +164,9 @@ WORKS: Mapping[str, Work] = MappingProxyType(
         ),
         "two-way identification, 2048 features": _wins(2048),
         "two-way identification, 184512 features": _wins(184_512),
-        "30 draws of 300-way retrieval": Work(
-            shape=(TEST_IMAGES, 32_768),
-            published=published_retrieval,
-            ours=our_retrieval,
-            bar=10,
-            tolerance=0,
-        ),
+        # The 1 x 768 decoder, one in between, and the 257 x 768 decoder.
+        "30 draws of 300-way retrieval, 768 features": _retrieval(768),
+        "30 draws of 300-way retrieval, 32768 features": _retrieval(32_768),
+        "30 draws of 300-way retrieval, 197376 features": _retrieval(257 * 768),
     }
 )
