@@ -106,22 +106,25 @@ class KeptRows:
     """Rows as a network gives them, in memory or in a file, by how many there will be."""
 
     def __init__(self, num_images: int) -> None:
-        self._num_images = num_images
-        self._parts: list[Tensor] = []
-        self._stored: StoredRows | None = None
+        self._num_images, self._num_kept = num_images, 0
+        self._kept: Tensor | StoredRows | None = None
 
     def append(self, rows: Float[Tensor, "images features"]) -> None:
         """Takes further rows."""
-        if not self._parts and 4 * self._num_images * rows.shape[1] > MEMORY_BYTES:
-            self._stored = self._stored or StoredRows(self._num_images, rows.shape[1])
-        if self._stored is None:
-            self._parts.append(rows)
+        if self._kept is None:
+            # At once: a copy of all pieces into one would take the memory twice.
+            shape = self._num_images, rows.shape[1]
+            stored = 4 * shape[0] * shape[1] > MEMORY_BYTES
+            self._kept = StoredRows(*shape) if stored else rows.new_empty(shape)
+        if isinstance(self._kept, StoredRows):
+            self._kept.append(rows)
         else:
-            self._stored.append(rows)
+            self._kept[self._num_kept : self._num_kept + len(rows)] = rows
+        self._num_kept += len(rows)
 
     def whole(self) -> Tensor | StoredRows:
         """All of them."""
-        return torch.cat(self._parts) if self._stored is None else self._stored
+        return self._kept
 
 
 FeatureRows = MemoryRows | StoredRows

@@ -230,9 +230,13 @@ def _wins_of_pairs(
     other: Int[Tensor, "pairs"],
 ) -> Bool[Tensor, "pairs"]:
     """Is reconstruction `row` more like its own image than like image `other`?"""
-    size, wins = max(1, PAIR_BLOCK // seen.shape[1]), []
-    for drawn, shown in zip(row.split(size), other.split(size), strict=True):
-        values = reconstructed.rows(drawn)
-        own = _paired_correlation(values, seen.rows(drawn))
-        wins.append(own > _paired_correlation(values, seen.rows(shown)))
-    return torch.cat(wins)
+    size = max(1, PAIR_BLOCK // seen.shape[1])
+    # Made at once: a small piece kept of each block would lie in the gap that the large ones of
+    # the block leave, which the next ones then do not fit into; all blocks would stay in memory.
+    wins = torch.empty(len(row), dtype=torch.bool, device=row.device)
+    for start in range(0, len(row), size):
+        block = slice(start, start + size)
+        values = reconstructed.rows(row[block])
+        own = _paired_correlation(values, seen.rows(row[block]))
+        torch.gt(own, _paired_correlation(values, seen.rows(other[block])), out=wins[block])
+    return wins

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,16 @@ def test_only_what_would_fill_the_memory_is_kept_in_a_file(monkeypatch):
         whole = kept.whole()
         assert isinstance(whole, kind)
         assert torch.equal(feature_rows.as_rows(whole).rows(torch.arange(num_images)), values)
+
+
+def test_rows_are_kept_in_one_piece_of_memory_and_not_as_they_came():
+    values, kept = rows(6), KeptRows(6)
+    came = [part.clone() for part in values.split(2)]
+    gone = [weakref.ref(part) for part in came]
+    while came:
+        kept.append(came.pop(0))
+    assert all(one() is None for one in gone)
+    assert torch.equal(kept.whole(), values)
 
 
 @pytest.mark.parametrize("row_block", [3, 7, 100])
