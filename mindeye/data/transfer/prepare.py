@@ -11,6 +11,7 @@ from mindeye.data.nsd_spaces import Session
 from mindeye.data.prepare import Progress
 from mindeye.data.request import require_same_settings
 from mindeye.data.roi import parse_roi
+from mindeye.data.session_forms import require_same_betas
 from mindeye.data.sources import fingerprints_of, region_paths, require_known_files
 from mindeye.data.transfer.folder import TransferRead, write_transfer
 from mindeye.data.transfer.imagery import imagery_sources, imagery_trials, require_task
@@ -120,6 +121,9 @@ def _read(tree: NSDTree, settings: dict, source: str) -> TransferRead:
     roi, version = settings["roi"], settings["beta_version"]
     betas = tree.other_betas(experiment, subject, roi, source, version)
     require_percent_signal(betas, f"subj{subject:02d} {experiment}")
+    mask = tree.mask(subject, roi)
+    session = Session(subject, experiment, beta_version=version)
+    require_same_betas(tree.paths_of(session, source=source)[0], betas, mask)
     statistics, of_row = statistics_by_scope(settings["zscore"], experiment, betas, trials)
     chosen = betas[trials.rows]
     if settings["zscore"] != "none":
@@ -127,7 +131,6 @@ def _read(tree: NSDTree, settings: dict, source: str) -> TransferRead:
         found = list(statistics.values())
         chosen = np.stack([zscored(one[None], found[number])[0] for number, one in parts])
     mean = betas[trials.rows].mean(0, dtype=np.float64).astype(np.float32)
-    mask = tree.mask(subject, roi)
     sources = _sources(tree, settings, [one.name for one in trials.stimuli])
     return TransferRead(tree, settings, mask, trials, chosen, mean, statistics, sources)
 

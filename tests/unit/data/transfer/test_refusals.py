@@ -128,3 +128,17 @@ def test_a_list_that_is_no_list_of_six_targets_is_refused(refused, transfer_tree
     refused(ValueError, "cannot be read as six targets")
     path.write_bytes(b"")
     refused(ValueError, "cannot be read as six targets")
+
+
+@pytest.mark.parametrize("experiment", ["nsdsynthetic", "nsdimagery"])
+@pytest.mark.parametrize("source", ["auto", "nii.gz"])
+def test_two_files_of_one_session_that_differ_are_refused(
+    refused, transfer_tree, rewrite_volume, experiment, source
+):
+    folder = f"{experiment}betas_fithrf_GLMdenoise_RR"
+    path = transfer_tree.root / f"nsddata_betas/ppdata/subj01/func1pt8mm/{folder}"
+    changed = transfer_tree.raw[experiment].copy()
+    changed[np.nonzero(transfer_tree.mask)] += 1
+    rewrite_volume(path / f"betas_{experiment}.nii.gz", changed)
+    protocol = experiment.replace("nsd", "nsd-")
+    refused(ValueError, "hold different betas", protocol=protocol, source=source)
