@@ -21,6 +21,7 @@ FUNCTION_OF = {
     "evaluate": "mindeye.verbs.evaluation.evaluate.evaluate_folder",
     "compare": "mindeye.verbs.evaluation.compare.compare_evaluations",
     "report": "mindeye.verbs.report.report_run",
+    "analyse": "mindeye.verbs.analysis.analyse.analyse_run",
     "convert": "mindeye.verbs.convert.convert_checkpoint",
     "scans": "mindeye.verbs.decoding.scans_check.check_saved_scan",
     # As for `reconstruct`; it is imported when it is called.
@@ -63,6 +64,7 @@ def arguments_of(tmp_path, config_path):
         "evaluate": ["evaluate", out],
         "compare": ["compare", run, out, "--out", out],
         "report": ["report", run],
+        "analyse": ["analyse", run],
         "convert": ["convert", "mindeye2", run, "--subjects", "1", "--out", out],
         "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],

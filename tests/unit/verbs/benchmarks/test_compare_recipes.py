@@ -151,7 +151,7 @@ def test_a_reference_that_is_not_compared_is_refused(recipes, tmp_path):
 def test_the_compared_configurations_hold_what_their_names_say():
     from pathlib import Path
 
-    folder = Path(__file__).parents[3] / "train" / "configs" / "compared"
+    folder = Path(__file__).parents[4] / "train" / "configs" / "compared"
     found = {path.stem: load_yaml(ExperimentConfig, path) for path in folder.glob("*.yaml")}
     assert found.keys() == {"mindeye1", "mindeye2_affine", "mindeye2_residual"}
     for name, config in found.items():

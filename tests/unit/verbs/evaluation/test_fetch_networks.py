@@ -13,7 +13,7 @@ from mindeye.targets.metric_networks.published_files import PublishedFile, Publi
 from mindeye.verbs.evaluation import fetch_networks
 from mindeye.verbs.evaluation.fetch_networks import fetch_network
 
-PROGRAM = Path(__file__).parents[3] / "data_scripts" / "metric_networks.py"
+PROGRAM = Path(__file__).parents[4] / "data_scripts" / "metric_networks.py"
 SWAV_FILE = "swav_800ep_pretrain.pth.tar"
 
 
