@@ -17,9 +17,10 @@ def drawn(request, tmp_path_factory):
     taken, patch = [], pytest.MonkeyPatch()
     plain = simulated_sessions.write_betas
 
-    def writing(folder, session, betas, brain):
+    def writing(folder, stem, betas, brain):
+        session = int(stem.removeprefix("betas_session"))
         taken.append((session, brain.copy(), betas.copy()))
-        plain(folder, session, betas, brain)
+        plain(folder, stem, betas, brain)
 
     patch.setattr(simulated_sessions, "write_betas", writing)
     root = tmp_path_factory.mktemp(request.param) / "nsd"

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindeye.report.banner import SIMULATED
+from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
     add_device,
@@ -77,6 +77,7 @@ def perform_evaluate(options: argparse.Namespace) -> Iterator[str]:
         yield f"test set: {result.about['test_set']['words']}"
     yield from (f"note: {note}" for note in result.about.get("notes", ()))
     yield f"rows: {out / 'evaluation.json'}"
+    yield from lines_of_test(result.about)
     if result.about["simulated"] is not None:
         yield SIMULATED
 
