@@ -9,6 +9,9 @@ from torch import Tensor
 TIE = 1e-6
 # Rows counted at a time in pools: 41 MB for 10,000 images.
 ROWS = 1024
+# Large pages for more than these (134 MB of float32) are seldom free, and the system took longer
+# to make room for them than to fill small ones.
+LARGE_PAGE_VALUES = 1 << 25
 
 
 def similarity_matrix(
@@ -55,13 +58,13 @@ def unit_rows(
 
 
 def _room_like(values: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"] | None:
-    """Memory for as many values, where torch's own would take most of the time to be filled.
+    """Memory in large pages, which NumPy asks the system for and torch does not; None for many.
 
-    NumPy asks the system for large pages and torch does not: 11 against 47 ms for 982 x 32,768.
+    To fill 982 x 32,768 values took 11 ms there and 47 ms in torch's own memory.
     """
-    if values.device.type != "cpu" or values.requires_grad:
+    if values.device.type != "cpu" or values.requires_grad or values.numel() > LARGE_PAGE_VALUES:
         return None
-    return torch.from_numpy(np.empty(values.shape, dtype=values.detach().numpy().dtype))
+    return torch.from_numpy(np.empty(values.shape, dtype=values.numpy().dtype))
 
 
 def image_retrieval_rivals(

@@ -7,6 +7,7 @@ import scipy.stats
 import torch
 
 from mindeye.metrics.statistics import bootstrap_interval
+from mindeye.retrieval import similarity
 from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows, top_images
 from mindeye.retrieval.pools import pool_accuracy
 from mindeye.retrieval.similarity import (
@@ -34,8 +35,10 @@ def test_similarity_is_cosine_with_brains_in_rows():
     torch.testing.assert_close(tokens, similarity)
 
 
+@pytest.mark.parametrize("large_pages", [0, 1 << 25])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_unit_rows_are_rows_over_their_lengths_to_the_bit_and_new(dtype):
+def test_unit_rows_are_rows_over_their_lengths_to_the_bit_and_new(monkeypatch, dtype, large_pages):
+    monkeypatch.setattr(similarity, "LARGE_PAGE_VALUES", large_pages)
     given = (3 * embeddings(4)).to(dtype)
     before = given.clone()
     finer = given.to(torch.promote_types(dtype, torch.float32))
