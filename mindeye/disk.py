@@ -15,6 +15,9 @@ _TOO_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Mounted read-only, or without the right to write.
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
+# What should hold a folder is a file.
+_NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
+
 
 class UnwrittenError(OSError):
     """A file or folder could not be written, most likely because the disk is full."""
@@ -50,11 +53,17 @@ def naming_closed_places(path: Path) -> Iterator[None]:
     """Turns the system's bare refusal to let a block make `path` into a sentence about it.
 
     Raises:
+        NotADirectoryError: something on the way there is a file.
         PermissionError: nothing may be written there.
     """
     try:
         yield
     except OSError as error:
+        if error.errno in _NO_FOLDER:
+            raise NotADirectoryError(
+                f"{path} cannot be written: {error.filename} is no folder, or goes through a file. "
+                "Choose another folder."
+            ) from error
         if error.errno not in _CLOSED:
             raise
         raise PermissionError(

@@ -104,3 +104,14 @@ def test_few_bytes_are_told_in_parts_of_a_megabyte(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
     with pytest.raises(OSError, match=r"It needs about 0\.06 MB, but .* has 0\.02 MB free"):
         require_free_space(tmp_path, 60_000, "It")
+
+
+@pytest.mark.parametrize("below", ["out", "a/b/out"])
+@pytest.mark.parametrize("writing", [atomic_path, atomic_folder])
+def test_a_file_where_a_folder_should_be_is_named(tmp_path, writing, below):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(NotADirectoryError) as caught, writing(tmp_path / "file" / below):
+        raise AssertionError("nothing is begun")
+    assert str(caught.value).startswith(f"{tmp_path / 'file' / below} cannot be written: ")
+    assert str(caught.value).endswith("Choose another folder.")
+    assert (tmp_path / "file").read_text() == "kept"
