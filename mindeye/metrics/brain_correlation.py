@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import RidgeCV
 
+from mindeye.metrics.facts import BRAIN_CORRELATION
 from mindeye.metrics.pairs import require_variance
 
 # Regularisation relative to the mean squared length of a standardised feature vector.
@@ -122,7 +123,7 @@ def brain_correlation(
     _require_finite("measured betas", measured)
     predicted = model.predict(features)
     return {
-        f"brain correlation ({name})": _correlations(name, predicted, measured, region)
+        f"{BRAIN_CORRELATION} ({name})": _correlations(name, predicted, measured, region)
         for name, region in regions.items()
     }
 

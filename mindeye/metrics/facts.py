@@ -19,7 +19,7 @@ class MetricFacts:
     """Which of the network's outputs."""
     comparison: str
     """`pixels`, `two-way` (wins among all images), `distance` (one minus correlation), `cosine`,
-    `pair` (the network compares by itself)."""
+    `pair` (the network compares by itself), `words`, `betas`."""
     column: str | None = None
     """Its column in the published tables (MindEye1, MindEye2: Table 1)."""
 
@@ -80,7 +80,32 @@ METRIC_FACTS: Mapping[str, MetricFacts] = MappingProxyType(
         "LPIPS (vgg)": _lpips("lpips-vgg"),
     }
 )
-"""Every metric that has one value an image, in the order of tables."""
+"""Every metric of pictures that has one value an image, in the order of tables."""
+
+_WORDS = MetricFacts(better="higher", chance=None, network=None, comparison="words")
+CAPTION_FACTS: Mapping[str, MetricFacts] = MappingProxyType(
+    dict.fromkeys(("BLEU-4", "METEOR", "METEOR without synonyms", "ROUGE-1", "ROUGE-L"), _WORDS)
+)
+"""Of decoded captions; which METEOR it is depends on WordNet."""
+
+BRAIN_CORRELATION = "brain correlation"
+"""What such metrics begin with; the region follows in brackets."""
+_BRAIN = MetricFacts(better="higher", chance=0.0, network=None, comparison="betas")
+
+
+def facts_of(metric: str) -> MetricFacts:
+    """Of any metric that has one value an image.
+
+    Raises:
+        LookupError: there is no such metric.
+    """
+    if metric.startswith(f"{BRAIN_CORRELATION} ("):
+        return _BRAIN
+    found = METRIC_FACTS.get(metric) or CAPTION_FACTS.get(metric)
+    if found is None:
+        known = ", ".join([*METRIC_FACTS, *CAPTION_FACTS])
+        raise LookupError(f"Unknown metric `{metric}`. Choose one of {known}.")
+    return found
 
 
 def metrics_of(networks: Mapping[str, object]) -> list[str]:

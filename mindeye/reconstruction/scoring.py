@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from mindeye.metrics.facts import METRIC_FACTS, MetricFacts, metrics_of
+from mindeye.metrics.facts import METRIC_FACTS, MetricFacts, facts_of, metrics_of
 from mindeye.metrics.feature_rows import KeptRows, StoredRows, as_rows
 from mindeye.metrics.identification import (
     correlation_distance,
@@ -160,8 +160,8 @@ def score_rows(
             metric,
             values,
             rng,
-            chance=METRIC_FACTS[metric].chance,
-            better=METRIC_FACTS[metric].better,
+            chance=facts_of(metric).chance,
+            better=facts_of(metric).better,
         )
         for metric, values in scores.items()
     ]

@@ -49,7 +49,7 @@ def picture_encoding(
     Args:
         network: one with an `embedding`: `own_clip(...)["clip"]`, clip-vit-l-14 or siglip2.
     """
-    return train_encoding(_embeddings(shown, network, protocol), betas, image_ids)
+    return train_encoding(embeddings_of(shown, network, protocol), betas, image_ids)
 
 
 @torch.inference_mode()
@@ -67,12 +67,14 @@ def brain_scores(
     Args:
         network: that of `picture_encoding`.
     """
-    features = _embeddings(reconstructed, network, protocol)
+    features = embeddings_of(reconstructed, network, protocol)
     return brain_correlation(model, features, measured, image_ids, regions)
 
 
-def _embeddings(
+@torch.inference_mode()
+def embeddings_of(
     pictures: Pictures, network: MetricNetwork, protocol: MetricProtocol
 ) -> Float[np.ndarray, "images features"]:
+    """What a network with an `embedding` says of each picture; a blank one is allowed."""
     found = outputs_of(drawn_source(pictures), network, protocol)["embedding"]
     return as_rows(found).rows(torch.arange(found.shape[0])).numpy()
