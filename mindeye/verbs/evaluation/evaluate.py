@@ -10,7 +10,7 @@ import numpy as np
 from mindeye.files import sha256_of, write_json
 from mindeye.metrics.protocols import EVALUATION_QUIRKS, protocol_of
 from mindeye.quirks import Quirks
-from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
+from mindeye.reconstruction.opening import OpenRun, open_artist, open_run, open_training
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.saved_pictures.opening import open_pictures, record_of
 from mindeye.reconstruction.scoring import (
@@ -25,6 +25,7 @@ from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.targets.metric_networks.network import own_clip
 from mindeye.types import MetricRow
 from mindeye.verbs.device import require_device
+from mindeye.verbs.evaluation.further_metrics import Further, FurtherAsked, opened_further
 from mindeye.verbs.evaluation.pictures_beside import (
     CEILING,
     nearest_pictures,
@@ -60,6 +61,7 @@ def evaluate_folder(
     device: str = "cpu",
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    further: FurtherAsked | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores a folder of `mindeye reconstruct`; writes evaluation.json, .tsv and per_image.tsv.
@@ -71,11 +73,12 @@ def evaluate_folder(
         data: the prepared folder that was drawn, where it has moved since.
         compat: the published system whose metrics are taken; None takes those of the run.
         quirk_settings: `name=on` or `name=off`, on top.
+        further: what is added; other numbers do not move with it.
 
     Raises:
         FileNotFoundError: no finished reconstructions, or their run is gone.
         ValueError: another run than the one that drew the folder, another generator, or a quirk
-            that changes no score.
+            that changes no score; or see `opened_further`.
         LookupError: an unknown system or quirk.
     """
     require_device(device)
@@ -91,6 +94,7 @@ def evaluate_folder(
     require_same_test(folder, about, run.about)
     artist = open_artist(run, device)
     require_generator(folder, manifest.generator, artist)
+    more = _further_of(run, further, ours.image_ids)
     # A chain brings both to one size, and is published for pictures as they are stored.
     side = None if protocol.pixels.sides else ours.pictures.shape[1]
     shown = shown_pictures(run, ours.image_ids, side)
@@ -124,9 +128,22 @@ def evaluate_folder(
         },
     }
     about |= {"without": {NEAREST: reason}} if reason else {}
+    if more is not None:
+        some = {name: pictures[name] for name in (about["system"], SHUFFLED)}
+        found = more.scores(some, shown, judges, protocol, seed)
+        about |= {**found.about, "notes": found.notes}
+        about["judges"] |= found.judges
+        rows, per_image = [*rows, *found.rows], found.joined_to(per_image)
     result = Evaluation(rows=rows, per_image=per_image, image_ids=ours.image_ids, about=about)
     save_evaluation(result, folder)
     return result
+
+
+def _further_of(run: OpenRun, asked: FurtherAsked | None, image_ids: np.ndarray) -> Further | None:
+    if asked is None:
+        return None
+    training = open_training(run)[0] if asked.brain else None
+    return opened_further(asked, image_ids, SHUFFLED, run.prepared, training)
 
 
 def run_of(folder: Path, about: Mapping[str, Any], given: Path | None) -> Path:

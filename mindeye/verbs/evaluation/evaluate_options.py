@@ -60,6 +60,14 @@ def evaluate_options(verbs) -> argparse.ArgumentParser:
     pictures.add_argument("--networks", type=Path, help=networks)
     clip = "folder of a further open_clip model that identifies (simulated: the offline one)"
     pictures.add_argument("--clip", type=Path, help=clip)
+    more = verb.add_argument_group("beyond pictures")
+    brain = "correlate measured betas with an encoding model's, region by region"
+    more.add_argument("--brain", action="store_true", help=f"{brain} (--images: needs --data)")
+    forms = "JSON {image id: caption}, or lines of id, tab and caption"
+    decoded = f"decoded captions, scored by words: {forms}; needs 'mindeye[captions]'"
+    more.add_argument("--captions", type=Path, metavar="FILE", help=decoded)
+    written = "captions of what was shown (default: those of the prepared folder)"
+    more.add_argument("--captions-shown", type=Path, metavar="FILE", help=written)
     add_quirks(verb, "aliased_resizing=on")
     add_seed(verb, "of the bootstrap and the floors")
     add_device(verb)
@@ -92,6 +100,7 @@ def _of_folder(options: argparse.Namespace):
         seed=options.seed,
         **given_quirks(options),
         device=options.device,
+        further=_further(options) if options.brain or options.captions else None,
         progress=watch("draw true tokens"),
     )
     return result, options.folder
@@ -108,8 +117,15 @@ def _of_pictures(options: argparse.Namespace):
         **{name: getattr(options, name) for name in names},
     )
     settings = {name: getattr(options, name) for name in ("networks", "clip", "seed", "device")}
-    how = HowToScore(**given_quirks(options), **settings)
+    how = HowToScore(**given_quirks(options), **settings, further=_further(options))
     return evaluate_pictures(asked, options.out, how, watch), options.out
+
+
+def _further(options: argparse.Namespace):
+    from mindeye.verbs.evaluation.further_metrics import FurtherAsked
+
+    names = ("brain", "captions", "captions_shown")
+    return FurtherAsked(**{name: getattr(options, name) for name in names})
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
@@ -118,6 +134,8 @@ def _require_fitting(options: argparse.Namespace) -> None:
     Raises:
         ValueError: names it.
     """
+    if options.captions_shown is not None and options.captions is None:
+        raise ValueError("--captions-shown is of no use without --captions. Give both.")
     if options.images is None:
         given = [name for name in _OF_PICTURES if getattr(options, name) is not None]
         if given:

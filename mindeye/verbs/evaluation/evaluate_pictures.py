@@ -1,7 +1,7 @@
 """`mindeye evaluate RECON --images SHOWN`: anybody's pictures -> scores with a floor."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,16 @@ from mindeye.targets.clip import load_clip
 from mindeye.targets.metric_networks.folder import open_networks
 from mindeye.targets.metric_networks.network import MetricNetwork, PairNetwork, own_clip
 from mindeye.verbs.device import require_device
+from mindeye.verbs.evaluation.brain_part import judge_of
 from mindeye.verbs.evaluation.evaluate import PERMUTED, SHUFFLED, Evaluation, save_evaluation
+from mindeye.verbs.evaluation.further_metrics import (
+    Further,
+    FurtherAsked,
+    FurtherScores,
+    opened_further,
+    prepared_at,
+    require_subject,
+)
 from mindeye.verbs.switched_on import settings_concerning
 
 Judges = Mapping[str, MetricNetwork | PairNetwork]
@@ -48,6 +57,7 @@ class HowToScore:
     clip: Path | None = None
     """A further CLIP in open_clip's local layout; None takes the offline one for simulated
     pictures, which are all that it knows, and none for others."""
+    further: FurtherAsked = field(default_factory=FurtherAsked)
     seed: int = 0
     device: str = "cpu"
 
@@ -72,26 +82,29 @@ def evaluate_pictures(
     pair = matched_pair(asked)
     side = _common_side(pair, protocol)
     judges, absent = judges_of(pair, how)
+    more = _further_of(pair, asked, how.further, judges)
     inputs = inputs_of(pair, asked)
     require_own_folder(out, asked, inputs)
     rng = np.random.default_rng(how.seed)
     system = pair.reconstructed.stored.about.get("system", asked.reconstructions.stem)
-    per_image, chance = _scores(pair, system, out, (protocol, judges), side, rng, watch)
+    steps = _Scoring(pair=pair, system=system, out=out, protocol=protocol, judges=judges, more=more)
+    per_image, chance, found = steps.scores(side, rng, how.seed, watch)
     rows = [row for name, scores in per_image.items() for row in score_rows(name, scores, rng)]
     result = Evaluation(
-        rows=[*rows, *chance],
-        per_image=per_image,
+        rows=[*rows, *chance, *found.rows],
+        per_image=found.joined_to(per_image),
         image_ids=pair.image_ids,
         about={
             **_about(pair, system),
             "metrics": protocol.pixels.describe(),
             "metric_protocol": protocol.describe(),
             "quirks": list(quirks),
-            "judges": {name: one.identity for name, one in judges.items()},
+            "judges": {**{name: one.identity for name, one in judges.items()}, **found.judges},
             "seed": how.seed,
             "inputs": inputs,
-            "notes": [*pair.notes, *_notes_of_scoring(pair, side), *absent],
+            "notes": [*pair.notes, *_notes_of_scoring(pair, side), *absent, *found.notes],
             "versions": versions(),
+            **found.about,
         },
     )
     save_evaluation(result, out)
@@ -160,32 +173,49 @@ def _common_side(pair: PicturePair, protocol: MetricProtocol) -> int | None:
     return drawn[0]
 
 
-def _scores(
-    pair: PicturePair,
-    system: str,
-    out: Path,
-    how: tuple[MetricProtocol, Judges],
-    side: int | None,
-    rng: np.random.Generator,
-    watch: Watch | None,
-) -> tuple[dict[str, dict[str, np.ndarray]], list]:
-    """Per-image values of the pictures and of the same dealt to other images, and chance."""
-    protocol, judges = how
-    drawn, seen = pair.reconstructed, pair.shown
-    require_free_space(out.parent, 2 * bytes_of(drawn) + bytes_of(seen, side), "The evaluation")
-    with temporary_folder(out) as folder:
-        ours = written_to(folder / "reconstructed", drawn, progress=_progress(watch, drawn))
-        shown = written_to(folder / "shown", seen, side=side, progress=_progress(watch, seen))
-        order = derangement(len(pair.image_ids), rng)
-        dealt = written_to(folder / "dealt", drawn, order=order)
-        per_image = {
-            system: picture_scores(ours, shown, judges, protocol),
-            SHUFFLED: picture_scores(dealt, shown, judges, protocol),
-        }
-        chance = []
-        if "clip" in judges:
-            chance.append(permuted_row(PERMUTED, ours, shown, judges["clip"], rng))
-    return per_image, chance
+@dataclass(frozen=True, kw_only=True)
+class _Scoring:
+    """What is scored by whom."""
+
+    pair: PicturePair
+    system: str
+    out: Path
+    protocol: MetricProtocol
+    judges: Judges
+    more: Further
+
+    def scores(
+        self, side: int | None, rng: np.random.Generator, seed: int, watch: Watch | None
+    ) -> tuple[dict[str, dict[str, np.ndarray]], list, FurtherScores]:
+        """Per-image values of the pictures and of the same dealt to other images, and chance."""
+        protocol, judges = self.protocol, self.judges
+        drawn, seen = self.pair.reconstructed, self.pair.shown
+        needed = 2 * bytes_of(drawn) + bytes_of(seen, side)
+        require_free_space(self.out.parent, needed, "The evaluation")
+        with temporary_folder(self.out) as folder:
+            ours = written_to(folder / "reconstructed", drawn, progress=_progress(watch, drawn))
+            shown = written_to(folder / "shown", seen, side=side, progress=_progress(watch, seen))
+            order = derangement(len(self.pair.image_ids), rng)
+            dealt = written_to(folder / "dealt", drawn, order=order)
+            pictures = {self.system: ours, SHUFFLED: dealt}
+            per_image = {
+                name: picture_scores(one, shown, judges, protocol) for name, one in pictures.items()
+            }
+            chance = []
+            if "clip" in judges:
+                chance.append(permuted_row(PERMUTED, ours, shown, judges["clip"], rng))
+            found = self.more.scores(pictures, shown, judges, protocol, seed)
+        return per_image, chance, found
+
+
+def _further_of(
+    pair: PicturePair, asked: PicturesAsked, further: FurtherAsked, judges: Judges
+) -> Further:
+    prepared = prepared_at(asked.data, asked.images)
+    if further.brain and prepared is not None:
+        require_subject(prepared, pair.subject)
+        judge_of(judges)
+    return opened_further(further, pair.image_ids, SHUFFLED, prepared, prepared)
 
 
 def _progress(watch: Watch | None, source: CheckedPictures) -> Callable[[int], None] | None:
