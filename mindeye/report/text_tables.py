@@ -77,6 +77,10 @@ def _latex(cell: str) -> str:
 _LATEX_OF = str.maketrans(
     {
         **{one: rf"\{one}" for one in "&%$#_{}"},
+        # LaTeX's usual text font has other characters at the places of these three.
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "\\": r"\textbackslash{}",

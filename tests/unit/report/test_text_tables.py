@@ -22,7 +22,7 @@ def test_markdown_has_one_line_a_row_and_the_best_is_bold():
 def test_latex_escapes_what_would_end_a_cell_or_a_line():
     text = as_latex([TABLE], "SIMULATED")
     assert text.startswith("% SIMULATED\n")
-    assert r"metric & a\_b & c|d \\" in text
+    assert r"metric & a\_b & c\textbar{}d \\" in text
     assert r"PixCorr & \textbf{0.5 [0.4, 0.6]} & 0.1 \\" in text
     assert r"SSIM \#2 & 0.2 & \textbf{0.30} \\" in text
     assert r"\caption{Systems. All of 50 \% of them \& more.}" in text
@@ -34,6 +34,13 @@ def test_a_backslash_is_no_command_in_latex():
     text = as_latex([table], "")
     assert r"a\textbackslash{}b" in text
     assert r"\{y\}\textasciicircum{}\textasciitilde{} \\" in text
+
+
+def test_a_small_p_keeps_its_sign_in_latexs_usual_font():
+    table = TextTable(title="p", words="x > y", header=["p"], rows=[["<0.001"]])
+    text = as_latex([table], "")
+    assert r"\textless{}0.001 \\" in text
+    assert r"x \textgreater{} y" in text
 
 
 def test_plain_text_is_aligned():
