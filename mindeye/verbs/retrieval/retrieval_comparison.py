@@ -91,7 +91,8 @@ def difference_rows(
             chance=0.0,
             better="higher",
         )
-        p = permutation_p(abs(value), np.abs(null[:, at]))
+        # Sums of the same terms in another order differ by rounding.
+        p = permutation_p(abs(value) - 1e-12, np.abs(null[:, at]))
         rows.append(JudgedRow(system=system, subject=first.subject, row=row, p=p))
     return rows
 

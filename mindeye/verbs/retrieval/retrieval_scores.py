@@ -12,7 +12,7 @@ from mindeye.metrics.statistics import Interval, permutation_p
 from mindeye.retrieval.accuracy import PUBLISHED_NAMES
 from mindeye.retrieval.near_duplicates import nearest_in_blocks
 from mindeye.retrieval.pools import DrawnPools, drawn_tally
-from mindeye.retrieval.rank_scores import DIRECTIONS, RankScore, label_nulls
+from mindeye.retrieval.rank_scores import DIRECTIONS, RankScore, label_nulls, rank_scores
 from mindeye.retrieval.similarity import similarity_matrix
 from mindeye.types import MetricRow
 from mindeye.verbs.retrieval.retrieval_pairing import RIVALS_OF, Pairing
@@ -36,7 +36,7 @@ class JudgedRow:
     """Mean, and where 95 % of the permutations lie."""
     p: float | None = None
     q: float | None = None
-    """p adjusted over all numbers of the benchmark (Benjamini and Hochberg)."""
+    """p adjusted over all scores of the benchmark, or all differences (Benjamini and Hochberg)."""
 
 
 def judged_rows(pairing: Pairing) -> list[JudgedRow]:
@@ -74,7 +74,9 @@ def control_rows(pairing: Pairing) -> list[MetricRow]:
         rows, place = np.unique(found, return_inverse=True)
         drawn = pairs.training.read(rows)[torch.from_numpy(place)]
         systems[NEAREST] = similarity_matrix(drawn, pairs.images)
-    top1 = [score for score in pairing.scores if score.name.startswith("top-1 ")]
+    # Whatever tops are asked for, so that every benchmark has its floors.
+    top1 = rank_scores(pairing.num_images, pairing.sizes, (1,))
+    top1 = [score for score in top1 if score.name.startswith("top-1 ")]
     rows = []
     for system, similarity in systems.items():
         values = {

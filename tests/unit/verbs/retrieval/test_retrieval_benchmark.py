@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from mindeye.metrics.statistics import bootstrap_interval, paired_difference_int
 from mindeye.report.banner import SIMULATED
 from mindeye.retrieval.accuracy import retrieval_per_image
 from mindeye.retrieval.pools import DrawnPools
+from mindeye.retrieval.rank_scores import DIRECTIONS, rank_scores
 from mindeye.verbs.retrieval.retrieval_benchmark import benchmark, save_benchmark
+from mindeye.verbs.retrieval.retrieval_comparison import difference_rows
 from mindeye.verbs.retrieval.retrieval_pairing import BenchmarkSettings
 from mindeye.verbs.retrieval.retrieval_sources import SourceSettings, retrieval_sources
 
@@ -150,6 +153,17 @@ def test_floor_and_ceiling_of_duplicates(file_of):
     assert closest["similarity"] == pytest.approx(1, abs=1e-5)
 
 
+def test_floors_are_there_whatever_tops_are_asked_for(file_of):
+    path = file_of("ours")
+    usual, fives = (measured(path, pools=("all",), tops=tops) for tops in ((1, 5), (5,)))
+    assert not any("top-1 " in one.row.metric for one in fives.rows if one.p is not None)
+    floors = [
+        [one for one in found.controls if "training" in one.system] for found in (usual, fives)
+    ]
+    assert floors[0] == floors[1]
+    assert len(floors[0]) == 2
+
+
 def test_near_duplicates_of_training_images_are_named_and_tenths_hold_all(file_of):
     path = file_of("ours")
     found = measured(path, pools=("all",)).scored[0].near_duplicates["training"]
@@ -211,6 +225,25 @@ def test_a_system_that_equals_another_differs_by_nothing_that_is_known_exactly(f
         assert (one.row.value, one.p) == (0.0, 1.0)
         # No difference in 40 images: at most this share of images can have one.
         assert one.row.high == -one.row.low == pytest.approx(1 - 0.025 ** (1 / 40))
+
+
+@pytest.mark.parametrize("num_images", [5, 6, 7])
+def test_equal_differences_are_as_far_as_any_flip_of_their_signs(num_images, file_of):
+    one = measured(file_of("ours"), pools=("all",)).scored[0]
+    scores = rank_scores(num_images, (num_images,), (1,))
+    first, second = (
+        replace(
+            one,
+            image_ids=np.arange(num_images),
+            rivals=dict.fromkeys(DIRECTIONS, np.full(num_images, rivals)),
+            scores=scores,
+        )
+        for rivals in (2, 4)
+    )
+    rows = difference_rows(first, second, BenchmarkSettings(permutations=20_000))
+    reciprocal = next(one for one in rows if "reciprocal" in one.row.metric)
+    # All signs alike: 2 of 2**n ways.
+    assert reciprocal.p == pytest.approx(2.0 ** (1 - num_images), rel=0.2)
 
 
 def test_subjects_come_first_then_their_mean_and_what_so_few_allow_to_say(file_of):
