@@ -16,6 +16,7 @@ from mindeye.report.brain_maps import can_draw_glass_brains, glass_brains, slice
 from mindeye.report.page import FigureSection, ReportContent, write_report
 from mindeye.report.point_plots import draw_histograms, draw_points
 from mindeye.report.tables import write_tsv
+from mindeye.retrieval.pools import require_pool
 from mindeye.types import AnalysisPoint
 from mindeye.verbs.analysis.analysis_material import AbsentError, Analysis, Findings, Progress
 from mindeye.verbs.analysis.analysis_parts import PARTS
@@ -82,6 +83,7 @@ def analyse_run(
     run = open_run(run_path, subject=subject, data=data, device=device)
     num_images = run.prepared.manifest["splits"]["test"]["num_images"]
     pool_size = min(pool_size, num_images)
+    require_pool(pool_size, num_images)
     about = {**run.about, "seed": seed, "pool_size": pool_size}
     _require_own_folder(out, about)
     ground = None if background is None else _background(background, run)

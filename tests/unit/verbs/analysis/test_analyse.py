@@ -136,6 +136,12 @@ def test_a_part_asked_for_by_name_must_have_its_data(finished_run, out, monkeypa
     assert "nothing known" in (out / "report.html").read_text()
 
 
+def test_a_pool_without_a_choice_is_refused_before_any_part_is_done(finished_run, out):
+    with pytest.raises(ValueError, match="pool of 1 cannot be drawn"):
+        analyse_run(finished_run, out, parts=["patterns"], pool_size=1)
+    assert not out.exists()
+
+
 def test_a_background_of_another_grid_is_refused_before_anything_is_written(
     finished_run, out, tmp_path
 ):
