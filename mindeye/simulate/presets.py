@@ -141,7 +141,6 @@ PRESETS: MappingProxyType[str, SimulationConfig] = MappingProxyType(
         "no-signal": dataclasses.replace(_NSD_LIKE, name="no-signal", noise_ceiling_scale=0.0),
     }
 )
-DEFAULT_PRESET = "nsd-like"
 
 
 def preset_of(name: str) -> SimulationConfig:
