@@ -227,7 +227,7 @@ def test_a_system_that_equals_another_differs_by_nothing_that_is_known_exactly(f
         assert one.row.high == -one.row.low == pytest.approx(1 - 0.025 ** (1 / 40))
 
 
-@pytest.mark.parametrize("num_images", [5, 6, 7])
+@pytest.mark.parametrize("num_images", [6, 7])
 def test_equal_differences_are_as_far_as_any_flip_of_their_signs(num_images, file_of):
     one = measured(file_of("ours"), pools=("all",)).scored[0]
     scores = rank_scores(num_images, (num_images,), (1,))
@@ -238,7 +238,7 @@ def test_equal_differences_are_as_far_as_any_flip_of_their_signs(num_images, fil
             rivals=dict.fromkeys(DIRECTIONS, np.full(num_images, rivals)),
             scores=scores,
         )
-        for rivals in (2, 4)
+        for rivals in (1, 2)
     )
     rows = difference_rows(first, second, BenchmarkSettings(permutations=20_000))
     reciprocal = next(one for one in rows if "reciprocal" in one.row.metric)
