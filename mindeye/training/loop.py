@@ -52,7 +52,8 @@ def train(
     The same configuration gives the same weights on the same machine, interrupted or not.
 
     Raises:
-        ValueError: the folder holds another run, or the configuration does not fit the data.
+        ValueError: the folder holds another run, the configuration does not fit the data, or a
+            file of the data is not the one that was written (SHA-256).
         FloatingPointError: a loss is not finite; step and losses are named.
     """
     accelerator = Accelerator(step_scheduler_with_optimizer=False)
@@ -67,6 +68,9 @@ def train(
     blank = blank_decoder(config, prepared, networks)
     start = checked_start(blank, config, networks, prepared)
     run = RunFolder(path=run_path)
+    if not run.is_finished:
+        for one in prepared:
+            one.verify(("train", "validation"))
     run.begin(config, _provenance(config, prepared, networks))
     if run.is_finished:
         return run

@@ -1,5 +1,6 @@
 """What a training does and writes."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,20 @@ def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
     temperatures = [one.temperature for one in phases[mixed:]]
     assert len(set(temperatures)) == (3 if by_epoch else 8)
     assert (temperatures[-1] == pytest.approx(0.08)) == by_epoch
+
+
+def test_a_bit_that_flipped_in_a_shard_is_seen_before_anything_is_written(
+    tiny_experiment, tmp_path
+):
+    (place,) = tiny_experiment.data
+    copied = shutil.copytree(place, tmp_path / "prepared")
+    shard = copied / PreparedSubject(copied).manifest["splits"]["train"]["shards"][0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{shard.name} has SHA-256"):
+        train(replace(tiny_experiment, data=(copied,)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_never_opens_the_test_split(tiny_experiment, tmp_path, monkeypatch):
