@@ -165,26 +165,23 @@ class PreparedSubject:
         """Reads every file and compares its SHA-256 with the manifest.
 
         Args:
-            splits: shards of other splits are not opened.
+            splits: only the shards of these are looked at; others are not opened.
 
         Raises:
             ValueError: names the first file that changed.
         """
-        closed = {
-            name
-            for split, about in self.manifest["splits"].items()
-            if splits is not None and split not in splits
-            for name in about["shards"]
-        }
-        for name, expected in self.manifest["files"].items():
-            if name in closed:
-                continue
+        names = self.manifest["files"] if splits is None else self._names_of(splits)
+        for name in names:
+            expected = self.manifest["files"][name]
             actual = sha256_of(self.path / name)
             if actual != expected:
                 raise ValueError(
                     f"{self.path / name} has SHA-256 {actual[:12]}, the manifest says "
                     f"{expected[:12]}. It changed since it was written: prepare the subject again."
                 )
+
+    def _names_of(self, splits: Sequence[str]) -> list[str]:
+        return [name for split in splits for name in self.manifest["splits"][split]["shards"]]
 
     def _shards_of(self, split: str) -> list[Path]:
         splits = self.manifest["splits"]

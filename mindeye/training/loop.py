@@ -53,7 +53,7 @@ def train(
 
     Raises:
         ValueError: the folder holds another run, the configuration does not fit the data, or a
-            file of the data is not the one that was written (SHA-256).
+            shard is not the one that was written (SHA-256).
         FloatingPointError: a loss is not finite; step and losses are named.
     """
     accelerator = Accelerator(step_scheduler_with_optimizer=False)
