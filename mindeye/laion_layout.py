@@ -40,7 +40,6 @@ PARTICIPANTS: MappingProxyType[int, str] = MappingProxyType(
 NUM_SESSIONS = 30
 """Of the main experiment; later ones (eye tracking, supplements) have other designs."""
 RUNS_PER_SESSION = 12
-MAX_REPEATS = 12
 VOXEL_SIZE_MM = 1.778
 BACKGROUND_GRAY = 127.5
 """Of 255: behind pictures with an alpha channel."""

@@ -36,26 +36,6 @@ def holm_p(p_values: PValues) -> PValues:
     return adjusted
 
 
-def max_statistic_p(
-    observed: Float[np.ndarray, "tests"], null: Float[np.ndarray, "permutations tests"]
-) -> PValues:
-    """One-sided p of each test against the largest of all tests in each permutation.
-
-    As strict as `holm_p` and sharper where tests are related. Every column is counted in standard
-    deviations of its own null; a null without spread can be no discovery.
-
-    Args:
-        null: all tests under the same permutations; higher is better.
-
-    Source: Westfall and Young 1993, single step.
-    """
-    mean, spread = null.mean(0), null.std(0)
-    scale = np.where(spread > 0, spread, np.inf)
-    largest = ((null - mean) / scale).max(1)
-    as_good = largest[:, None] >= (observed - mean) / scale
-    return (as_good.sum(0) + 1) / (len(null) + 1)
-
-
 def _require_p(p_values: PValues) -> PValues:
     p_values = np.asarray(p_values, dtype=np.float64)
     outside = ~((p_values >= 0) & (p_values <= 1))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Real
-from scipy.special import bdtrc, betaincinv, ndtr, ndtri
+from scipy.special import betaincinv, ndtr, ndtri
 from torch import Tensor
 
 from mindeye.types import MetricRow
@@ -94,20 +94,6 @@ def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -
     low = betaincinv(successes, failures + 1, tail) if successes else 0.0
     high = betaincinv(successes + 1, failures, 1 - tail) if failures else 1.0
     return Interval(successes / trials, float(low), float(high))
-
-
-def chance_interval(chance: float, trials: int, confidence: float = 0.95) -> Interval:
-    """Where the share of successes lies if each of `trials` independent guesses succeeds by chance.
-
-    Central binomial interval: outside of it lies at most (1 - confidence) / 2 on each side. Fits
-    top-k hits over images; for two-way wins (which depend on each other) use a permutation null.
-    """
-    tail = (1 - confidence) / 2
-    counts = np.arange(trials + 1)
-    above = bdtrc(counts, trials, chance)  # P(successes > count)
-    low = int(np.argmax(1 - above > tail))
-    high = int(np.argmax(above <= tail))
-    return Interval(chance, low / trials, high / trials)
 
 
 def permutation_p(

@@ -5,7 +5,6 @@ import torch
 
 from mindeye.metrics.statistics import (
     bootstrap_interval,
-    chance_interval,
     difference_row,
     metric_row,
     paired_difference_interval,
@@ -82,14 +81,6 @@ def test_hits_get_the_exact_binomial_interval_that_has_width_at_zero():
 def test_the_proportion_interval_is_scipys(successes):
     theirs = scipy.stats.binomtest(successes, 100).proportion_ci(method="exact")
     np.testing.assert_allclose(proportion_interval(successes, 100)[1:], theirs, atol=1e-9)
-
-
-@pytest.mark.parametrize(("chance", "trials"), [(0.01, 100), (0.5, 33), (1 / 300, 982), (0.2, 7)])
-def test_the_chance_interval_is_scipys(chance, trials):
-    theirs = scipy.stats.binom.interval(0.95, trials, chance)
-    np.testing.assert_allclose(
-        np.array(chance_interval(chance, trials)[1:]) * trials, theirs, atol=1e-9
-    )
 
 
 def test_a_paired_difference_sees_what_two_separate_intervals_hide():
