@@ -12,9 +12,9 @@ import mindeye
 from mindeye.data.batches import MANIFEST, SCHEMA
 from mindeye.data.bundle import VoxelBundle
 from mindeye.data.nsd import SOURCES, NSDTree
+from mindeye.data.nsd_bundle import voxels_of_tree
 from mindeye.data.protocols import DEFAULT_PROTOCOL, transductive_steps
 from mindeye.data.request import Request, require_same_settings, resolve, settings_of
-from mindeye.data.roi import coordinates_of, parse_roi
 from mindeye.data.session_trials import num_train_trials, write_trials
 from mindeye.data.shards import ShardWriter
 from mindeye.data.sources import require_same_sources, sources_of
@@ -101,29 +101,16 @@ def _require_room(out: Path, chosen: Request, num_trials: int) -> None:
 
 
 def _write_bundle(folder: Path, chosen: Request, statistics: dict[int, Statistics]) -> None:
-    tree, settings, mask = chosen.tree, chosen.settings, chosen.mask
-    subject, version = settings["subject"], settings["beta_version"]
-    atlases = tree.atlases(subject, mask)
-    ncsnr = tree.ncsnr(subject, mask, beta_version=version)
+    settings = chosen.settings
     mean = np.stack([one.mean for one in statistics.values()])
     num_train = [num_train_trials(chosen, session) for session in statistics]
     train_ids = np.ascontiguousarray(chosen.splits["train"], dtype="<i8").tobytes()
     VoxelBundle(
-        subject=subject,
-        space=settings["space"],
-        roi=settings["roi"],
-        beta_version=version,
-        zscore=settings["zscore"],
+        **voxels_of_tree(chosen.tree, settings, chosen.mask),
         sessions=tuple(statistics),
-        shape=mask.shape,
-        affine=tree.atlas(subject, parse_roi(settings["roi"])[0]).affine,
-        coordinates=coordinates_of(mask),
         mean=mean,
         std=np.stack([one.std for one in statistics.values()]),
         mean_map=np.average(mean, axis=0, weights=num_train).astype(np.float32),
-        ncsnr=np.full(int(mask.sum()), np.nan, dtype=np.float32) if ncsnr is None else ncsnr,
-        label_of_voxel={name: atlas.values[mask] for name, atlas in atlases.items()},
-        label_names={name: atlas.names for name, atlas in atlases.items()},
         provenance={
             "num_train_trials": int(sum(num_train)),
             "train_image_ids_sha256": hashlib.sha256(train_ids).hexdigest(),

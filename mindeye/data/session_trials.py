@@ -12,7 +12,14 @@ from mindeye.data.request import Request
 from mindeye.data.session_forms import require_same_betas
 from mindeye.data.shards import ShardWriter
 from mindeye.data.splits import SPLITS, trials_of_split
-from mindeye.data.zscore import Statistics, pooled, require_usable, statistics_of, zscored
+from mindeye.data.zscore import (
+    Statistics,
+    in_session,
+    pooled,
+    require_usable,
+    statistics_of,
+    zscored,
+)
 
 
 def write_trials(
@@ -31,9 +38,7 @@ def write_trials(
         if everything is None:
             found = _statistics_of(chosen, session, betas)
         else:
-            # Where a voxel left the slab in this session it has no beta, whatever it had elsewhere.
-            present = statistics_of(betas, np.ones(len(betas), dtype=bool)).usable
-            found = everything._replace(std=np.where(present, everything.std, 0))
+            found = in_session(everything, betas)
         require_usable(found, _name(chosen, session))
         statistics[session] = found
         if _scope(chosen) != "none":

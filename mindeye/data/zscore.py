@@ -67,6 +67,15 @@ def pooled(parts: Sequence[Statistics], counts: Sequence[int]) -> Statistics:
     return Statistics(centre.astype(np.float32), np.sqrt(variance).astype(np.float32))
 
 
+def in_session(everything: Statistics, betas: Float[np.ndarray, "trials voxels"]) -> Statistics:
+    """Statistics of all sessions, for the voxels that one session has.
+
+    Where a voxel left the slab in it there is no beta, whatever there was elsewhere.
+    """
+    present = statistics_of(betas, np.ones(len(betas), dtype=bool)).usable
+    return everything._replace(std=np.where(present, everything.std, 0))
+
+
 def zscored(
     betas: Float[np.ndarray, "trials voxels"], statistics: Statistics
 ) -> Float32[np.ndarray, "trials voxels"]:

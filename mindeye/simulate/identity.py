@@ -1,11 +1,38 @@
 """What tells one simulated tree from another: its SIMULATED.json."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import mindeye
 from mindeye import nsd_layout as nsd
 from mindeye.files import read_json
+from mindeye.simulate.presets import SimulationRequest
 
 _NSD = "nsd"
+NOTE = (
+    "Made up by `mindeye simulate`: drawn pictures and a model of visual cortex, no human data. "
+    "Numbers from it test the code and say nothing about brains."
+)
+
+
+def identity_of(request: SimulationRequest, data_layout: str | None = None) -> dict:
+    """What SIMULATED.json says; through JSON, so that it equals what is read back.
+
+    Args:
+        data_layout: the data set's name; NSD's own trees do not say it.
+    """
+    identity = {
+        "simulated": True,
+        **({} if data_layout is None else {"layout": data_layout}),
+        "preset": request.config.name,
+        "seed": request.seed,
+        "subject": request.subject,
+        "parameters": asdict(request.config),
+        "mindeye_version": mindeye.__version__,
+        "note": NOTE,
+    }
+    return json.loads(json.dumps(identity))
 
 
 def already_there(root: Path, identity: dict) -> bool:

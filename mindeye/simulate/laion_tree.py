@@ -6,9 +6,7 @@ an image in a session; so in few sessions images have fewer repeats than their n
 NaN outside of the brain, and pictures called OOD have a transparent margin.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +14,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 
-import mindeye
 from mindeye import laion_layout as layout
 from mindeye import nsd_layout as nsd
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, write_json
 from mindeye.simulate.anatomy import Anatomy, make_anatomy
-from mindeye.simulate.identity import already_there
+from mindeye.simulate.identity import already_there, identity_of
 from mindeye.simulate.meaning import category_axes, meaning_of
-from mindeye.simulate.nsd_tree import NOTE
 from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
 from mindeye.simulate.receptive_fields import make_receptive_fields, mixed_look
 from mindeye.simulate.scenes import draw_scene, scene_of
@@ -70,7 +66,7 @@ def simulate_laion_tree(
             f"{config.sessions} sessions asked for. LAION-fMRI has 1 to {layout.NUM_SESSIONS}."
         )
     request = SimulationRequest(config=config, subject=subject, seed=seed)
-    identity = _identity(request)
+    identity = identity_of(request, layout.DATASET)
     if already_there(root, identity):
         return
     showings = (NUM_OWN + NUM_REGULAR + NUM_ODD) * 4 + NUM_OFTEN * 12
@@ -130,21 +126,6 @@ def affine_of(grid: tuple[int, int, int], subject: int) -> Float[np.ndarray, "4 
     affine = np.diag([layout.VOXEL_SIZE_MM] * 3 + [1.0])
     affine[:3, 3] = -layout.VOXEL_SIZE_MM * (np.array(grid) - 1) / 2 + subject
     return affine
-
-
-def _identity(request: SimulationRequest) -> dict:
-    """What SIMULATED.json says; through JSON, so that it equals what is read back."""
-    identity = {
-        "simulated": True,
-        "layout": layout.DATASET,
-        "preset": request.config.name,
-        "seed": request.seed,
-        "subject": request.subject,
-        "parameters": asdict(request.config),
-        "mindeye_version": mindeye.__version__,
-        "note": NOTE,
-    }
-    return json.loads(json.dumps(identity))
 
 
 def _write(folder: Path, path: Path, volume: np.ndarray, subject: int) -> None:

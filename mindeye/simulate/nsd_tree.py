@@ -1,20 +1,17 @@
 """Writes a made-up subject in NSD's own on-disk layout, labelled as made up."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-import mindeye
 from mindeye import nsd_layout as nsd
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, write_json
 from mindeye.simulate.anatomy import AREAS, Anatomy, make_anatomy
 from mindeye.simulate.design import Design, make_design
 from mindeye.simulate.experiments import require_experiments, write_experiments
-from mindeye.simulate.identity import already_there
+from mindeye.simulate.identity import already_there, identity_of
 from mindeye.simulate.matlab import write_matlab
 from mindeye.simulate.pictures import show_pictures
 from mindeye.simulate.presets import Progress, SimulationConfig, SimulationRequest
@@ -23,11 +20,6 @@ from mindeye.simulate.sessions import write_sessions
 from mindeye.simulate.subject import SimulatedSubject
 from mindeye.simulate.tables import responses, stim_info
 from mindeye.simulate.volumes import write_nifti
-
-NOTE = (
-    "Made up by `mindeye simulate`: drawn pictures and a model of visual cortex, no human data. "
-    "Numbers from it test the code and say nothing about brains."
-)
 
 
 def simulate_nsd_tree(
@@ -53,7 +45,7 @@ def simulate_nsd_tree(
     nsd.subject_name(subject)
     request = SimulationRequest(config=config, subject=subject, seed=seed)
     require_experiments(experiments)
-    identity = _identity(request)
+    identity = identity_of(request)
     if experiments:
         identity["experiments"] = sorted(set(experiments))
     if already_there(root, identity):
@@ -70,20 +62,6 @@ def simulate_nsd_tree(
         write_experiments(folder, identity.get("experiments", ()), design, simulated, request)
         planted = {"planted_ncsnr": _ncsnr_by_area(simulated)}
         write_json(folder / nsd.SIMULATED_FILE, identity | planted)
-
-
-def _identity(request: SimulationRequest) -> dict:
-    """What SIMULATED.json says; through JSON, so that it equals what is read back."""
-    identity = {
-        "simulated": True,
-        "preset": request.config.name,
-        "seed": request.seed,
-        "subject": request.subject,
-        "parameters": asdict(request.config),
-        "mindeye_version": mindeye.__version__,
-        "note": NOTE,
-    }
-    return json.loads(json.dumps(identity))
 
 
 def _num_bytes(config: SimulationConfig, experiments: Sequence[str]) -> int:

@@ -7,11 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
 from PIL import Image
 
-import mindeye
 from mindeye.files import atomic_folder, holds_something
 from mindeye.simulate.anatomy import make_anatomy
+from mindeye.simulate.identity import identity_of
 from mindeye.simulate.meaning import category_axes, meaning_of
-from mindeye.simulate.nsd_tree import NOTE
 from mindeye.simulate.presets import Progress, SimulationRequest
 from mindeye.simulate.receptive_fields import make_receptive_fields, mixed_look
 from mindeye.simulate.scenes import draw_scene, scene_of
@@ -88,15 +87,8 @@ def write_pictures(folder: Path, experiment: ToyExperiment) -> None:
 
 def marker_of(layout: str, request: SimulationRequest) -> dict:
     """What stands in every file and folder that is made up."""
-    return {
-        "simulated": True,
-        "layout": layout,
-        "preset": request.config.name,
-        "seed": request.seed,
-        "subject": request.subject,
-        "mindeye_version": mindeye.__version__,
-        "note": NOTE,
-    }
+    identity = identity_of(request, layout)
+    return {name: identity[name] for name in identity if name != "parameters"}
 
 
 def new_folder(out: Path):

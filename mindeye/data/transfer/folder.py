@@ -10,8 +10,8 @@ import mindeye
 from mindeye.data.batches import MANIFEST, SCHEMA
 from mindeye.data.bundle import VoxelBundle
 from mindeye.data.nsd import NSDTree
+from mindeye.data.nsd_bundle import voxels_of_tree
 from mindeye.data.prepare import Progress, write_pictures, written_files
-from mindeye.data.roi import coordinates_of, parse_roi
 from mindeye.data.shards import ShardWriter
 from mindeye.data.splits import SPLITS
 from mindeye.data.transfer.trials import EXPERIMENT_OF, Stimulus, TransferTrials
@@ -70,27 +70,14 @@ def _write_shards(folder: Path, read: TransferRead) -> dict[str, ShardWriter]:
 
 
 def _write_bundle(folder: Path, read: TransferRead) -> None:
-    tree, settings, mask = read.tree, read.settings, read.mask
-    subject, version = settings["subject"], settings["beta_version"]
-    atlases = tree.atlases(subject, mask)
-    ncsnr = tree.ncsnr(subject, mask, beta_version=version)
+    settings = read.settings
     found = read.statistics
     VoxelBundle(
-        subject=subject,
-        space=settings["space"],
-        roi=settings["roi"],
-        beta_version=version,
-        zscore=settings["zscore"],
+        **voxels_of_tree(read.tree, settings, read.mask),
         sessions=(1,) * len(found),
-        shape=mask.shape,
-        affine=tree.atlas(subject, parse_roi(settings["roi"])[0]).affine,
-        coordinates=coordinates_of(mask),
         mean=np.stack([one.mean for one in found.values()]),
         std=np.stack([one.std for one in found.values()]),
         mean_map=read.raw_mean,
-        ncsnr=np.full(int(mask.sum()), np.nan, dtype=np.float32) if ncsnr is None else ncsnr,
-        label_of_voxel={name: atlas.values[mask] for name, atlas in atlases.items()},
-        label_names={name: atlas.names for name, atlas in atlases.items()},
         provenance={
             "num_train_trials": 0,
             "mean_and_std_of": list(found),

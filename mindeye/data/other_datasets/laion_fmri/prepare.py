@@ -25,7 +25,14 @@ from mindeye.data.protocols import transductive_steps
 from mindeye.data.roi import coordinates_of
 from mindeye.data.splits import SPLITS, VALIDATION_SHARE
 from mindeye.data.subject_record import SubjectRecord, TrialRecord, write_record
-from mindeye.data.zscore import Statistics, pooled, require_usable, statistics_of, zscored
+from mindeye.data.zscore import (
+    Statistics,
+    in_session,
+    pooled,
+    require_usable,
+    statistics_of,
+    zscored,
+)
 
 Betas = Float32[np.ndarray, "trials voxels"]
 
@@ -113,8 +120,7 @@ def _trials(
         if everything is None:
             found = _session_statistics(request, betas, image_ids)
         else:
-            present = statistics_of(betas, np.ones(len(betas), dtype=bool)).usable
-            found = everything._replace(std=np.where(present, everything.std, 0))
+            found = in_session(everything, betas)
         require_usable(found, path.name)
         statistics[session] = found
         if scope != "none":
