@@ -26,12 +26,13 @@ from mindeye.data.other_datasets.things_tables import (
     VISUAL,
     ThingsTrials,
     ThingsVoxels,
+    labels_of,
     read_things_trials,
     read_things_voxels,
 )
 from mindeye.data.picture_files import PICTURE_SIDE, find_pictures, square_pictures
 from mindeye.data.prepare import Progress
-from mindeye.data.roi import VISUAL_AREAS, coordinates_of, read_volume
+from mindeye.data.roi import coordinates_of, read_volume
 from mindeye.data.splits import SPLITS, split_images
 from mindeye.data.subject_record import SubjectRecord, TrialRecord, write_record
 from mindeye.data.zscore import Statistics, require_usable, statistics_of, zscored
@@ -42,7 +43,6 @@ DATASET, PROTOCOL = "things-fmri", "things-test"
 SCOPES = ("session-train", "session-all", "none")
 UNITS = "of time series that were z-scored in each run"
 TUNED, BY_CEILING = "betas:tuned-on-test-images", "voxels:test-noise-ceiling"
-EARLY = ("V1", "V2", "V3", "hV4")
 
 Grid = tuple[Bool[np.ndarray, "x y z"], Float[np.ndarray, "4 4"]]
 
@@ -225,7 +225,7 @@ def _bundle(
         std=np.stack([one.std for one in statistics.values()]),
         mean_map=np.average(mean, axis=0, weights=weights).astype(np.float32),
         ncsnr=ncsnr_of(voxels.noise_ceiling),
-        **_labels(voxels),
+        **labels_of(voxels),
         units=settings["units"],
         provenance={
             "dataset": settings["dataset"],
@@ -235,18 +235,3 @@ def _bundle(
             "mindeye_version": mindeye.__version__,
         },
     )
-
-
-def _labels(voxels: ThingsVoxels) -> dict[str, dict]:
-    """The early areas as one atlas, which reports know; every other region by itself."""
-    atlas, early = VISUAL_AREAS["V1"][0], [one for one in EARLY if one in voxels.regions]
-    labels = {
-        name: one.astype(np.int16) for name, one in voxels.regions.items() if name not in early
-    }
-    names = {name: {1: name} for name in labels}
-    if early:
-        inside = [voxels.regions[name] for name in early]
-        values = np.select(inside, range(1, len(early) + 1), default=0)
-        labels[atlas] = values.astype(np.int16)
-        names[atlas] = dict(enumerate(early, start=1))
-    return {"label_of_voxel": labels, "label_names": names}

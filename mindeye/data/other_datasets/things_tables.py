@@ -8,9 +8,11 @@ import pandas
 from jaxtyping import Bool, Float32, Int
 
 from mindeye import things_layout as layout
+from mindeye.data.roi import VISUAL_AREAS
 
 _TRIAL_COLUMNS = ("trial_type", "session", "run", "subject_id", "trial_id", "stimulus")
 VISUAL, ALL = "visual", "all"
+EARLY = ("V1", "V2", "V3", "hV4")
 
 
 class ThingsTrials(NamedTuple):
@@ -157,3 +159,18 @@ def _read(path: Path, columns: tuple[str, ...]) -> pandas.DataFrame:
         return pandas.read_csv(path, usecols=list(columns))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Was its download cut off?") from error
+
+
+def labels_of(voxels: ThingsVoxels) -> dict[str, dict]:
+    """The early areas as one atlas, which reports know; every other region by itself."""
+    atlas, early = VISUAL_AREAS["V1"][0], [one for one in EARLY if one in voxels.regions]
+    labels = {
+        name: one.astype(np.int16) for name, one in voxels.regions.items() if name not in early
+    }
+    names = {name: {1: name} for name in labels}
+    if early:
+        inside = [voxels.regions[name] for name in early]
+        values = np.select(inside, range(1, len(early) + 1), default=0)
+        labels[atlas] = values.astype(np.int16)
+        names[atlas] = dict(enumerate(early, start=1))
+    return {"label_of_voxel": labels, "label_names": names}
