@@ -10,7 +10,7 @@ import torch
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
-from mindeye.training import loop
+from mindeye.training import forward
 from mindeye.training.loop import train
 
 
@@ -28,7 +28,7 @@ def test_losses_fall_and_the_log_tells_rate_and_validation(tiny_experiment, tmp_
 
 
 def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_path, monkeypatch):
-    plain, calls = loop.step_losses, []
+    plain, calls = forward.step_losses, []
 
     def poisoned(*arguments):
         losses, monitors = plain(*arguments)
@@ -37,7 +37,7 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
             losses["prior"] = losses["prior"] * torch.nan
         return losses, monitors
 
-    monkeypatch.setattr(loop, "step_losses", poisoned)
+    monkeypatch.setattr(forward, "step_losses", poisoned)
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 4: .*prior nan, low_level"):
         train(tiny_experiment, tmp_path / "run")
     checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
@@ -47,13 +47,13 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
 
 @pytest.mark.parametrize("quirk", ["lost_labels", "crossed_labels", "unmixed_targets"])
 def test_every_step_knows_the_quirks_of_mixing(tiny_experiment, tmp_path, monkeypatch, quirk):
-    plain, seen = loop.step_losses, []
+    plain, seen = forward.step_losses, []
 
     def recording(decoder, batch, config, phase, quirks, generator):
         seen.append(quirks)
         return plain(decoder, batch, config, phase, quirks, generator)
 
-    monkeypatch.setattr(loop, "step_losses", recording)
+    monkeypatch.setattr(forward, "step_losses", recording)
     config = replace(tiny_experiment, quirks=Quirks(**{quirk: True}))
     train(config, tmp_path / "run")
     assert [one.switched_on() for one in seen] == [(quirk,)] * 12
@@ -63,13 +63,13 @@ def test_every_step_knows_the_quirks_of_mixing(tiny_experiment, tmp_path, monkey
 def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
     tiny_experiment, tmp_path, monkeypatch, by_epoch, mixed
 ):
-    plain, phases = loop.step_losses, []
+    plain, phases = forward.step_losses, []
 
     def recording(decoder, batch, config, phase, *rest):
         phases.append(phase)
         return plain(decoder, batch, config, phase, *rest)
 
-    monkeypatch.setattr(loop, "step_losses", recording)
+    monkeypatch.setattr(forward, "step_losses", recording)
     train(replace(tiny_experiment, quirks=Quirks(phases_by_epoch=by_epoch)), tmp_path / "run")
     # Four epochs of three steps, of which a third: 1.33 epochs or 4 steps.
     assert [one.mixes for one in phases] == [True] * mixed + [False] * (12 - mixed)

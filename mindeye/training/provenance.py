@@ -1,0 +1,39 @@
+"""What a run folder tells of where its weights come from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mindeye.config import to_mapping
+from mindeye.data.batches import PreparedSubject
+from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.networks import FrozenNetworks
+from mindeye.training.starting import origin_of, start_hash
+
+
+def provenance_of(
+    config: ExperimentConfig, prepared: Sequence[PreparedSubject], networks: FrozenNetworks
+) -> dict[str, Any]:
+    """What provenance.json tells of a training, but for versions."""
+    return {
+        # Where things lay; what they were stands in `data` and `networks`. None: the offline ones.
+        "paths": {
+            "data": [str(one.path.resolve()) for one in prepared],
+            **{
+                name: None if path is None else str(path.resolve())
+                for name, path in (
+                    ("clip", config.clip),
+                    ("vae", config.vae),
+                    ("teacher", config.teacher),
+                    ("start_from", config.start_from),
+                )
+            },
+        },
+        "networks": networks.identities,
+        "start": start_hash(config.start_from) if config.start_from else None,
+        **({"started_from": origin_of(config.start_from)} if config.start_from else {}),
+        "quirks": to_mapping(config.quirks.resolved()),
+        "clip_tokens": config.clip_tokens,
+        "seed": config.seed,
+        "data": [one.manifest for one in prepared],
+        "simulated": next(filter(None, (one.manifest["simulated"] for one in prepared)), None),
+    }
