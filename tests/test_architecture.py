@@ -17,6 +17,7 @@ LAYERS = (
         "disk",
         "files",
         "pictures",
+        "row_products",
         "config",
         "run",
         "nsd_layout",

@@ -1,10 +1,10 @@
 """Two-way identification and correlation distance: is a reconstruction like its own image?"""
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mindeye.metrics.centred_rows import CentredRows, RawRows, centred_sides
 from mindeye.metrics.feature_rows import FeatureRows, StoredRows, as_rows
 from mindeye.metrics.pairs import (
     refuse_not_finite,
@@ -12,6 +12,7 @@ from mindeye.metrics.pairs import (
     require_same_shape,
     require_variance,
 )
+from mindeye.row_products import row_products
 
 # Features multiplied at a time: centred copies of 982 x 184,512 values would take 1.4 GB.
 FEATURE_BLOCK = 8192
@@ -21,7 +22,7 @@ NEAR = 1e-5
 PAIR_BLOCK = 1 << 17
 # Reconstructions compared with all images at a time: many where all features must be read again
 # for each block, few where one block holds them, because their table then stays in the cache.
-ROW_BLOCK, CACHED_ROWS = 2048, 256
+ROW_BLOCK, CACHED_ROWS = 2048, 128
 # Values of a block of features (34 MB); blocks of more than 1,024 images become narrower for it.
 BLOCK_VALUES = 1 << 23
 # A row whose spread is below this share of its mean may have none at all: it is looked at.
@@ -76,7 +77,7 @@ def two_way_wins(
     require_same_shape(tuple(reconstructed.shape), tuple(seen.shape), slice(1, None))
     num_images, num_features = seen.shape
     size = ROW_BLOCK if num_features > FEATURE_BLOCK else CACHED_ROWS
-    both = CentredRows(as_rows(reconstructed)), CentredRows(as_rows(seen))
+    both = centred_sides(as_rows(reconstructed), as_rows(seen))
     blocks = (slice(start, start + size) for start in range(0, num_images, size))
     wins = torch.cat([_wins_of_rows(*both, rows) for rows in blocks])
     return wins.double() / (num_images - 1)
@@ -137,82 +138,49 @@ def _paired_correlation(
     return (first * second).sum(1) / (first.norm(dim=1) * second.norm(dim=1))
 
 
-class CentredRows:
-    """Blocks of rows without their means, each in the memory of the one before.
-
-    Fresh memory costs more than the subtraction, and the last block is often asked for again.
-    """
-
-    def __init__(self, values: FeatureRows) -> None:
-        self.values = values
-        self._asked: tuple[slice, slice] | None = None
-        self._block = torch.empty(0)
-
-    def block(self, rows: slice, columns: slice) -> Float[Tensor, "rows columns"]:
-        """Valid until the next call."""
-        if self._asked != (rows, columns):
-            block = self.values.block(rows, columns)
-            if self._block.shape != block.shape or self._block.dtype != block.dtype:
-                self._block = _room_like(block)
-            torch.sub(block, self.values.means[rows], out=self._block)
-            self._asked = (rows, columns)
-        return self._block
-
-
-def _room_like(values: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
-    if values.device.type != "cpu":
-        return torch.empty_like(values, memory_format=torch.contiguous_format)
-    # NumPy asks the system for large pages, which are filled four times faster than torch's.
-    return torch.from_numpy(np.empty(values.shape, dtype=values.numpy().dtype))
-
-
 def _wins_of_rows(
-    reconstructed: CentredRows, seen: CentredRows, rows: slice
+    reconstructed: CentredRows, seen: CentredRows | RawRows, rows: slice
 ) -> Float[Tensor, "rows"]:
     """How many other images each of these reconstructions is less alike to than to its own."""
     product, norms, seen_norms = centred_products(reconstructed, seen, rows)
-    _refuse_unsound("reconstructed", reconstructed.values, rows, norms)
-    _refuse_unsound("seen", seen.values, slice(None), seen_norms)
+    if reconstructed.norms is None:
+        _refuse_unsound("reconstructed", reconstructed.values, rows, norms)
+    if seen.norms is None:
+        _refuse_unsound("seen", seen.values, slice(None), seen_norms)
     # The row's own norm is common to all that is compared with it.
     product /= seen_norms.to(product)
     own, near = product.diagonal(rows.start), (NEAR * norms).to(product)
-    wins = (product < (own - near).unsqueeze(1)).sum(1)
+    wins = (product < (own - near).unsqueeze(1)).count_nonzero(1)
     possible = product <= (own + near).unsqueeze(1)
-    if (possible.sum(1) - wins == 1).all():  # its own image
+    unsure = torch.nonzero(possible.count_nonzero(1) - wins > 1).flatten()  # 1: its own image
+    if not len(unsure):
         return wins.double()
-    possible &= product >= (own - near).unsqueeze(1)
-    possible.diagonal(rows.start).fill_(False)
+    possible = possible[unsure] & (product[unsure] >= (own - near)[unsure].unsqueeze(1))
+    possible[torch.arange(len(unsure)), unsure + rows.start] = False
     row, other = torch.nonzero(possible).T
+    row = unsure[row]
     exact = _wins_of_pairs(reconstructed.values, seen.values, row + rows.start, other)
     return wins.double().index_add_(0, row, exact.double())
 
 
 def centred_products(
-    reconstructed: CentredRows, seen: CentredRows, rows: slice
+    reconstructed: CentredRows, seen: CentredRows | RawRows, rows: slice
 ) -> tuple[Float[Tensor, "rows images"], Float[Tensor, "rows"], Float[Tensor, "images"]]:
     """Products of centred rows (some reconstructions, all images), and the norms of both."""
     num_images, num_features = seen.values.shape
     width = min(FEATURE_BLOCK, max(1, BLOCK_VALUES // num_images))
+    sides = reconstructed, seen
     total, squares = None, [0, 0]
     for start in range(0, num_features, width):
         columns = slice(start, start + width)
         blocks = reconstructed.block(rows, columns), seen.block(slice(None), columns)
         for which, block in enumerate(blocks):
-            squares[which] += torch.linalg.vector_norm(block, dim=1).double().square()
-        product = _product(*blocks)
+            if sides[which].norms is None:
+                squares[which] += torch.linalg.vector_norm(block, dim=1).double().square()
+        product = row_products(*blocks)
         total = product if total is None else total.double().add_(product)
-    return total, squares[0].sqrt(), squares[1].sqrt()
-
-
-def _product(
-    first: Float[Tensor, "rows features"], second: Float[Tensor, "images features"]
-) -> Float[Tensor, "rows images"]:
-    # Several cores are left to torch: threads of two libraries would wait for each other.
-    if first.device.type != "cpu" or torch.get_num_threads() > 1:
-        return first @ second.T
-    # NumPy's OpenBLAS is a fifth faster than torch's MKL where the processor is not Intel's.
-    with np.errstate(all="ignore"):  # NaN is refused by name afterwards
-        return torch.from_numpy(first.numpy() @ second.numpy().T)
+    own = squares[0].sqrt() if reconstructed.norms is None else reconstructed.norms[rows]
+    return total, own, squares[1].sqrt() if seen.norms is None else seen.norms
 
 
 def _refuse_unsound(

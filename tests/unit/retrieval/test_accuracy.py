@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from torch.nn.functional import cosine_similarity
 
 from mindeye.metrics.statistics import bootstrap_interval
 from mindeye.retrieval import similarity
@@ -206,3 +207,11 @@ def test_pools_and_galleries_have_their_limits():
         pool_accuracy(np.zeros(10, dtype=int), 300)
     with pytest.raises(ValueError, match="6 images asked for from 5"):
         top_images(embeddings(2), embeddings(5), 6)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e15])
+def test_similarity_does_not_depend_on_length(scale):
+    brain, images = embeddings(5, seed=1), embeddings(5, seed=2)
+    expected = [[float(cosine_similarity(one, other, dim=0)) for other in images] for one in brain]
+    found = similarity_matrix(brain * scale, images / scale)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
