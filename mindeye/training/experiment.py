@@ -23,6 +23,14 @@ class LossConfig:
     maps: float = 0.0
     """Weight of the contrast of a published low-level network's maps with the teacher's."""
     map_temperature: float = 0.2
+    pixels: float = 0.0
+    """Weight of the distance of the decoded latents' pixels, in [0, 1]. MindEye1's code has 4, but
+    switched off in what was released; costs a pass through the VAE's decoder and back."""
+    sobel: float = 0.0
+    """Weight of the distance of their edges (MindEye1's code: 16, switched off likewise)."""
+    decoded_scale: float = 0.5
+    """Latents are made smaller by this before they are decoded for `pixels` and `sobel`: half the
+    side, as published, is a quarter of the cost."""
     mixco_concentration: float = 0.15
     """Of the Beta distribution that says how much of a trial is kept."""
     mixco_share: float = 0.5
@@ -37,18 +45,25 @@ class LossConfig:
     out."""
 
     def __post_init__(self) -> None:
-        for name in ("contrastive", "prior", "low_level", "maps"):
+        for name in ("contrastive", "prior", "low_level", "maps", "pixels", "sobel"):
             require(getattr(self, name) >= 0, f"losses.{name}", getattr(self, name), "0 or more")
         for name in ("mixco_share", "mixco_phase"):
             require_share(f"losses.{name}", getattr(self, name))
         for name in ("mixco_concentration", "mixco_temperature", "map_temperature"):
             value = getattr(self, name)
             require(value > 0, f"losses.{name}", value, "more than 0")
+        scale = self.decoded_scale
+        require(0 < scale <= 1, "losses.decoded_scale", scale, "more than 0, at most 1")
         temperatures = self.soft_temperatures
         allowed = all(one > 0 for one in temperatures)
         require(allowed, "losses.soft_temperatures", temperatures, "two, both more than 0")
         trials = self.prior_trials
         require(trials is None or trials >= 1, "losses.prior_trials", trials, "1 or more")
+
+    @property
+    def of_decoded(self) -> bool:
+        """Whether latents are decoded to be compared as pictures."""
+        return bool(self.pixels or self.sobel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +176,15 @@ def _require_something_learns(config: ExperimentConfig) -> None:
     """Refuses losses that reach nothing of what is trained."""
     losses, low_level = config.losses, config.decoder.low_level
     require(config.parts is None or len(config.parts) > 0, "parts", [], "one or more, or null")
+    if losses.of_decoded and low_level is None:
+        raise ValueError(
+            f"`losses.pixels` is {losses.pixels} and `losses.sobel` {losses.sobel}, but there is "
+            "no low-level head whose latents could be decoded. Set both to 0, or configure "
+            "decoder.low_level."
+        )
     if losses.contrastive or losses.prior:
         return
-    if low_level is None or not (losses.low_level or losses.maps):
+    if low_level is None or not (losses.low_level or losses.maps or losses.of_decoded):
         raise ValueError(
             "`losses.contrastive` and `losses.prior` are 0, and no low-level head learns either. "
             "Give one of them more than 0, or configure decoder.low_level with losses.low_level."

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mindeye.models.decoder import Decoder
 from mindeye.quirks import Quirks
+from mindeye.targets.vae import VaeTarget
 from mindeye.training.experiment import LossConfig
 from mindeye.training.objective import StepBatch, step_losses
 from mindeye.training.schedule import Phase
@@ -17,9 +18,11 @@ class StepForward(nn.Module):
     processes would not see it.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, vae: VaeTarget | None = None) -> None:
         super().__init__()
         self.decoder = decoder
+        # No module: its weights are frozen, and nobody's to wrap or to save.
+        self.vae = vae
 
     def forward(
         self,
@@ -30,4 +33,4 @@ class StepForward(nn.Module):
         generator: torch.Generator,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """See `step_losses`."""
-        return step_losses(self.decoder, batch, config, phase, quirks, generator)
+        return step_losses(self.decoder, batch, config, phase, quirks, generator, self.vae)

@@ -81,7 +81,7 @@ def train(
         lr=schedule.learning_rate,
         fused=True,
     )
-    wrapped, optimizer = accelerator.prepare(StepForward(decoder), optimizer)
+    wrapped, optimizer = accelerator.prepare(StepForward(decoder, networks.vae), optimizer)
     state = TrainingState(
         config=config,
         run=run,

@@ -21,6 +21,8 @@ from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder, DecoderOutput
 from mindeye.models.low_level_network import LowLevelOutput
 from mindeye.quirks import Quirks
+from mindeye.targets.vae import VaeTarget
+from mindeye.training.decoded_pictures import decoded_losses
 from mindeye.training.experiment import LossConfig
 from mindeye.training.schedule import Phase
 from mindeye.types import SubjectBatch
@@ -38,6 +40,8 @@ class TargetBatch:
     """The teacher's, where the low-level network learns any."""
     augmented_maps: Float[Tensor, "trials places map_width"] | None = None
     """The same of another view of each picture."""
+    pictures: Float[Tensor, "trials 3 picture_rows picture_columns"] | None = None
+    """What was seen, where decoded latents are compared with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +70,19 @@ def step_losses(
     phase: Phase,
     quirks: Quirks,
     generator: torch.Generator,
+    vae: VaeTarget | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """(weighted losses, monitors) of one batch.
 
     Args:
         quirks: resolved.
         generator: of MixCo, noise levels and noise, on the CPU whatever the device.
+        vae: decodes latents, where the decoded pictures are compared.
     """
     mixed = mixed_batch(batch.parts, config, phase, quirks, generator)
     if not (config.contrastive or config.prior):
         blurry = joined([decoder.blurry(part.betas, part.subject) for part in mixed.parts])
-        return low_level_losses(blurry, batch.targets, mixed.wanted, config), {}
+        return low_level_losses(blurry, batch.targets, mixed.wanted, config, vae), {}
     targets, wanted = batch.targets, mixed.wanted
     images = embedding_of(targets.tokens)
     output = joined([decoder(part.betas, part.subject) for part in mixed.parts])
@@ -89,7 +95,7 @@ def step_losses(
     losses = {"contrastive": config.contrastive * contrastive, "prior": config.prior * prior}
     if output.low_level_latents is not None:
         blurry = LowLevelOutput(output.low_level_latents, output.low_level_maps)
-        losses |= low_level_losses(blurry, targets, wanted, config)
+        losses |= low_level_losses(blurry, targets, wanted, config, vae)
     return losses, {"top1": top1_share(output.embeddings.detach(), images[wanted])}
 
 
@@ -105,8 +111,9 @@ def low_level_losses(
     targets: TargetBatch,
     wanted: Int[Tensor, "trials"],
     config: LossConfig,
+    vae: VaeTarget | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted losses of VAE latents and, where there is a teacher, of maps."""
+    """Weighted losses of VAE latents, of maps and of decoded pictures, where there are any."""
     distance = latent_distance(blurry.latents, targets.latents[wanted])
     losses = {"low_level": config.low_level * distance}
     if config.maps and blurry.maps is not None:
@@ -116,6 +123,8 @@ def low_level_losses(
             targets.augmented_maps[wanted],
             config.map_temperature,
         )
+    if config.of_decoded:
+        losses |= decoded_losses(blurry.latents, targets.pictures, wanted, vae, config)
     return losses
 
 

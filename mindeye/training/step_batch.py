@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mindeye.training.augmentation import augmented
+from mindeye.training.decoded_pictures import comparable
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.networks import FrozenNetworks
 from mindeye.training.objective import StepBatch, TargetBatch
@@ -57,7 +58,7 @@ def targets_of(
 ) -> TargetBatch:
     """What the decoder shall say of some images; from the cache, but for what changes each time."""
     latents = subject.targets.latents(image_ids).to(device)
-    if not (networks.augmentation or networks.teacher):
+    if not (networks.augmentation or networks.teacher or config.losses.of_decoded):
         return TargetBatch(tokens=subject.targets.tokens(image_ids).to(device), latents=latents)
     pictures = subject.pictures(image_ids)
     if networks.augmentation:
@@ -70,7 +71,16 @@ def targets_of(
         other_view = augmented(pictures, config.map_augmentation, generator)
         maps = networks.teacher.maps(pictures.to(device)).float()
         augmented_maps = networks.teacher.maps(other_view.to(device)).float()
-    return TargetBatch(tokens=tokens, latents=latents, maps=maps, augmented_maps=augmented_maps)
+    shown = None
+    if config.losses.of_decoded:
+        shown = comparable(pictures.to(device), networks.vae, config.losses)
+    return TargetBatch(
+        tokens=tokens,
+        latents=latents,
+        maps=maps,
+        augmented_maps=augmented_maps,
+        pictures=shown,
+    )
 
 
 def joined_targets(targets: Sequence[TargetBatch]) -> TargetBatch:

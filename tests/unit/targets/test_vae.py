@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from mindeye.targets.vae import load_vae
 
@@ -55,3 +56,19 @@ def test_a_folder_that_lacks_a_file_is_refused_by_its_name(networks, tmp_path, n
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"No VAE at .*: {name} is missing"):
         load_vae(folder)
+
+
+def test_a_vae_without_its_decoder_is_refused(networks, tmp_path):
+    folder = shutil.copytree(networks.vae, tmp_path / "vae")
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    kept = {name: one for name, one in weights.items() if not name.startswith("decoder.")}
+    save_file(kept, folder / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(ValueError, match=r"lacks \d+ weights of its VAE, such as `decoder\.conv"):
+        load_vae(folder)
+
+
+def test_what_is_decoded_is_cut_off_only_where_pictures_are_asked_for(vae):
+    latents = 20 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    decoded = vae.unclamped(latents)
+    assert decoded.min() < 0
+    assert torch.equal(vae.images(latents), decoded.clamp(0, 1))
