@@ -1,8 +1,8 @@
-"""How well the decoder finds images that were held out of the training images."""
+"""How well the decoder does on images that were held out of the training images."""
 
 import torch
 
-from mindeye.losses import top1_share
+from mindeye.losses import latent_distance, top1_share
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.decoder import Decoder
 from mindeye.training.augmentation import augmented
@@ -10,15 +10,22 @@ from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.order import derived_seed
 from mindeye.training.subjects import Material
 
+# Validation images whose latents are computed at once: the upsampling takes memory.
+BLURRY_BATCH = 50
+
 
 @torch.inference_mode()
 def validation(
     config: ExperimentConfig, decoder: Decoder, material: Material, step: int
 ) -> dict[str, float]:
-    """Top-1 image retrieval among each subject's validation images, where it has any."""
-    if not (config.losses.contrastive or config.losses.prior):
-        return {}
+    """Of each subject that has validation images: top-1 image retrieval among them.
+
+    A training of the low-level head alone, which finds no images, tells the distance of its
+    latents (`latent_distance`, without weight) instead.
+    """
     decoder.eval()
+    if not (config.losses.contrastive or config.losses.prior):
+        return _distances(config, decoder, material)
     device, networks = next(decoder.parameters()).device, material.networks
     values = {}
     for number, subject in material.subjects.items():
@@ -34,4 +41,25 @@ def validation(
         output = decoder(subject.validation.mean().to(device), number)
         found = top1_share(output.embeddings, embedding_of(tokens))
         values[f"validation_top1_subj{number:02d}"] = found.item()
+    return values
+
+
+def _distances(config: ExperimentConfig, decoder: Decoder, material: Material) -> dict[str, float]:
+    """Distance of the blurry reconstructions' latents, where latents are learned."""
+    losses, device = config.losses, next(decoder.parameters()).device
+    if not (losses.low_level or losses.of_decoded):
+        return {}
+    values = {}
+    for number, subject in material.subjects.items():
+        scans, image_ids = subject.validation.mean(), subject.validation.image_ids
+        if not len(image_ids):
+            continue
+        total = 0.0
+        for betas, ids in zip(
+            scans.split(BLURRY_BATCH), image_ids.split(BLURRY_BATCH), strict=True
+        ):
+            latents = decoder.blurry(betas.to(device), number).latents
+            wanted = subject.targets.latents(ids).to(device)
+            total += len(ids) * latent_distance(latents, wanted).item()
+        values[f"validation_latent_distance_subj{number:02d}"] = total / len(image_ids)
     return values
