@@ -1,4 +1,4 @@
-"""The backbone: shared latent -> residual blocks -> brain tokens."""
+"""The backbone: shared latent -> residual blocks -> hidden state."""
 
 from dataclasses import dataclass
 
@@ -40,17 +40,3 @@ class Backbone(nn.Module):
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return hidden
-
-
-class TokenHead(nn.Module):
-    """Hidden state -> one vector for each image token."""
-
-    def __init__(self, width: int, num_tokens: int, token_width: int) -> None:
-        super().__init__()
-        self.num_tokens = num_tokens
-        self.linear = nn.Linear(width, num_tokens * token_width)
-
-    def forward(
-        self, hidden: Float[Tensor, "trials latent"]
-    ) -> Float[Tensor, "trials tokens width"]:
-        return self.linear(hidden).unflatten(1, (self.num_tokens, -1))

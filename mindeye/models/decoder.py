@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mindeye.models.architecture import Architecture, DecoderConfig
-from mindeye.models.backbone import Backbone, BackboneConfig, TokenHead
+from mindeye.models.backbone import Backbone, BackboneConfig
 from mindeye.models.contrastive_head import ContrastiveHead, embedding_of
 from mindeye.models.hub import OnHub
 from mindeye.models.low_level import LowLevelConfig, LowLevelHead
@@ -20,6 +20,7 @@ from mindeye.models.mixer_backbone import MixerBackbone
 from mindeye.models.prior import DiffusionPrior, PriorConfig
 from mindeye.models.published_prior import PublishedPrior
 from mindeye.models.ridge import SubjectRidge
+from mindeye.models.token_head import new_token_head
 
 
 class DecoderOutput(NamedTuple):
@@ -57,7 +58,7 @@ class Decoder(nn.Module, OnHub):
             if isinstance(config.backbone, BackboneConfig)
             else MixerBackbone(config.backbone)
         )
-        self.token_head = TokenHead(width, *token_shape)
+        self.token_head = new_token_head(config.token_head, width, *token_shape)
         self.contrastive_head = ContrastiveHead(token_shape[1], config.contrastive_width)
         self.prior = (
             DiffusionPrior(config.prior, *token_shape)
@@ -86,13 +87,12 @@ class Decoder(nn.Module, OnHub):
     @property
     def architecture(self) -> Architecture:
         """What an equal decoder is built from."""
-        head = self.token_head
         return Architecture(
             decoder=self.config,
             num_voxels_of={
                 int(subject): layer.in_features for subject, layer in self.ridge.layers.items()
             },
-            token_shape=(head.num_tokens, head.linear.out_features // head.num_tokens),
+            token_shape=self.token_head.token_shape,
             latent_shape=self.latent_shape,
         )
 

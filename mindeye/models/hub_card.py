@@ -48,7 +48,7 @@ def card_facts(
     """What the template takes, but for the number of parameters."""
     about = provenance or {}
     config, num_voxels_of = architecture.decoder, architecture.num_voxels_of
-    parts = (config.backbone, config.prior, config.low_level)
+    parts = (config.backbone, config.token_head, config.prior, config.low_level)
     changed = " The weights have been changed after that." if is_changed else ""
     return {
         "subjects": ", ".join(f"subject {subject}" for subject in num_voxels_of),

@@ -142,8 +142,10 @@ def require_kind(decoder: Decoder, family: str, fits: bool) -> None:
         ValueError: which parts it has.
     """
     config = decoder.config
-    if not (fits and isinstance(config.prior, PublishedPriorConfig)):
-        parts = (config.backbone, config.prior, config.low_level)
+    dense = config.token_head is None
+    if not (fits and dense and isinstance(config.prior, PublishedPriorConfig)):
+        compact = () if dense else (config.token_head,)
+        parts = (config.backbone, *compact, config.prior, config.low_level)
         kinds = ", ".join(type(part).__name__ for part in parts)
         raise ValueError(
             f"A decoder of {kinds} is none of {family}'s architecture. "

@@ -16,6 +16,7 @@ from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.prior import PriorConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.models.saved import ARCHITECTURE_FILE
+from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig
 from mindeye.quirks import Quirks
 from mindeye.run import RunFolder
 
@@ -25,6 +26,8 @@ OURS = DecoderConfig(
     prior=PriorConfig(depth=1, head_width=8),
     low_level=LowLevelConfig(base_channels=8),
 )
+LOW_RANK = replace(OURS, token_head=LowRankHeadConfig(rank=3))
+TOKEN_CODE = replace(OURS, token_head=TokenCodeHeadConfig(code_width=2))
 MINDEYE1 = DecoderConfig(
     backbone=BackboneConfig(width=6, num_blocks=2),
     contrastive_width=5,
@@ -54,6 +57,8 @@ WITHOUT_IDLE = replace(MINDEYE2, backbone=replace(MINDEYE2.backbone, keep_idle=F
 # Kind -> configuration, voxels of each subject, (tokens, width), (channels, rows, columns).
 DECODERS = {
     "ours": (OURS, {1: 7, 5: 9}, (5, 16), (4, 8, 8)),
+    "low rank": (LOW_RANK, {1: 7}, (5, 16), (4, 8, 8)),
+    "token code": (TOKEN_CODE, {1: 7}, (5, 16), (4, 8, 8)),
     "mindeye1": (MINDEYE1, {1: 11}, (4, 10), (4, 4, 4)),
     "1 x 768": (ONE_TOKEN, {1: 11}, (1, 10), (4, 64, 64)),
     "mindeye2": (WITHOUT_IDLE, {5: 11, 2: 13}, (4, 10), (4, 2, 2)),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mindeye.models.backbone import Backbone, BackboneConfig, TokenHead
+from mindeye.models.backbone import Backbone, BackboneConfig
 
 
 def latents(trials: int = 4, width: int = 12) -> torch.Tensor:
@@ -34,11 +34,3 @@ def test_dropout_acts_in_training_only():
     backbone = Backbone(BackboneConfig(width=12))
     assert not torch.equal(backbone.train()(latents()), backbone(latents()))
     torch.testing.assert_close(backbone.eval()(latents()), backbone(latents()), rtol=0, atol=0)
-
-
-def test_a_token_is_a_slice_of_one_linear_layer():
-    head = TokenHead(12, num_tokens=5, token_width=3)
-    tokens = head(latents())
-    assert tokens.shape == (4, 5, 3)
-    flat = latents() @ head.linear.weight.T + head.linear.bias
-    torch.testing.assert_close(tokens[:, 2], flat[:, 6:9])

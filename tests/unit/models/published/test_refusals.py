@@ -1,5 +1,6 @@
 import functools
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mindeye.models.published import (
     to_mindeye1,
     to_mindeye2,
 )
+from mindeye.models.token_head import LowRankHeadConfig
 
 Weights = dict[str, torch.Tensor]
 
@@ -139,3 +141,13 @@ def test_only_their_own_architecture_is_written(tiny_experiment, small_decoder):
         to_mindeye1(small_decoder("mindeye2 with idle mixer"))
     with pytest.raises(ValueError, match="none of MindEye2's architecture"):
         to_mindeye2(small_decoder("mindeye1"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "write"), [("mindeye1", to_mindeye1), ("mindeye2 with idle mixer", to_mindeye2)]
+)
+def test_a_compact_token_head_has_no_place_in_a_published_checkpoint(kind, write, small_decoder):
+    plain = small_decoder(kind).architecture
+    compact = replace(plain.decoder, token_head=LowRankHeadConfig(rank=2))
+    with pytest.raises(ValueError, match="BackboneConfig, LowRankHeadConfig, PublishedPrior"):
+        write(Decoder.of(replace(plain, decoder=compact)))

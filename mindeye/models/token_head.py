@@ -1,0 +1,119 @@
+"""The token head: hidden state -> brain tokens, by one dense layer or by a compact one."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowRankHeadConfig:
+    rank: int = 512
+    """How many numbers of a trial all its tokens are made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenCodeHeadConfig:
+    code_width: int = 128
+    """How many numbers a token has of its own before a map that all tokens share widens them."""
+
+
+class TokenHead(nn.Module):
+    """Hidden state -> one vector for each image token, by one layer (MindEye1, A.3)."""
+
+    def __init__(self, width: int, num_tokens: int, token_width: int) -> None:
+        super().__init__()
+        self.token_shape = (num_tokens, token_width)
+        self.linear = nn.Linear(width, num_tokens * token_width)
+
+    def forward(
+        self, hidden: Float[Tensor, "trials latent"]
+    ) -> Float[Tensor, "trials tokens width"]:
+        return self.linear(hidden).unflatten(1, self.token_shape)
+
+
+class LowRankHead(nn.Module):
+    """The same layer with weights of a low rank: hidden state -> code -> all tokens.
+
+    Nothing bends between the two maps: their product is a weight that the one layer could hold.
+    """
+
+    def __init__(self, width: int, num_tokens: int, token_width: int, rank: int) -> None:
+        super().__init__()
+        self.token_shape = (num_tokens, token_width)
+        self.to_code = nn.Linear(width, rank, bias=False)
+        self.to_tokens = nn.Linear(rank, num_tokens * token_width)
+        # Orthonormal rows keep a number's variance: tokens start as wide as those of one layer.
+        nn.init.orthogonal_(self.to_code.weight)
+
+    def forward(
+        self, hidden: Float[Tensor, "trials latent"]
+    ) -> Float[Tensor, "trials tokens width"]:
+        return self.to_tokens(self.to_code(hidden)).unflatten(1, self.token_shape)
+
+
+class TokenCodeHead(nn.Module):
+    """Hidden state -> a short code of each token -> tokens, by a map that all tokens share.
+
+    As in the one layer every token has a bias of its own; without it, all tokens would be alike
+    on average, which CLIP's are not.
+    """
+
+    def __init__(self, width: int, num_tokens: int, token_width: int, code_width: int) -> None:
+        super().__init__()
+        self.token_shape = (num_tokens, token_width)
+        self.to_codes = nn.Linear(width, num_tokens * code_width, bias=False)
+        self.to_token = nn.Linear(code_width, token_width, bias=False)
+        self.bias = nn.Parameter(torch.empty(num_tokens, token_width))
+        # Of variance 1 / width, so that codes keep a number's variance; the bias as torch has it.
+        nn.init.uniform_(self.to_codes.weight, -((3 / width) ** 0.5), (3 / width) ** 0.5)
+        nn.init.uniform_(self.bias, -(width**-0.5), width**-0.5)
+
+    def forward(
+        self, hidden: Float[Tensor, "trials latent"]
+    ) -> Float[Tensor, "trials tokens width"]:
+        codes = self.to_codes(hidden).unflatten(1, (self.token_shape[0], -1))
+        return self.to_token(codes) + self.bias
+
+
+def new_token_head(
+    config: LowRankHeadConfig | TokenCodeHeadConfig | None,
+    width: int,
+    num_tokens: int,
+    token_width: int,
+) -> TokenHead | LowRankHead | TokenCodeHead:
+    """The head that a decoder's configuration asks for; one dense layer for None.
+
+    Raises:
+        ValueError: a compact head that is none: it would hold as many weights as the dense layer.
+    """
+    shape = (width, num_tokens, token_width)
+    if config is None:
+        return TokenHead(*shape)
+    compact, dense = num_weights(config, *shape), num_weights(None, *shape)
+    if compact >= dense:
+        ((key, value),) = vars(config).items()
+        raise ValueError(
+            f"With `decoder.token_head.{key}` {value} the token head would hold {compact:,} "
+            f"weights, but one dense layer {dense:,}. Choose less than "
+            f"{ceil(value * dense / compact)}, or `token_head: null` for the dense layer."
+        )
+    if isinstance(config, LowRankHeadConfig):
+        return LowRankHead(*shape, config.rank)
+    return TokenCodeHead(*shape, config.code_width)
+
+
+def num_weights(
+    config: LowRankHeadConfig | TokenCodeHeadConfig | None,
+    width: int,
+    num_tokens: int,
+    token_width: int,
+) -> int:
+    """How many weights a head of these shapes has; its biases, one a number, come on top."""
+    if isinstance(config, LowRankHeadConfig):
+        return config.rank * (width + num_tokens * token_width)
+    if isinstance(config, TokenCodeHeadConfig):
+        return config.code_width * (width * num_tokens + token_width)
+    return width * num_tokens * token_width

@@ -1,0 +1,113 @@
+"""Heads of fewer weights are layers that the dense one could be, and start as it does."""
+
+import pytest
+import torch
+
+from mindeye.config import from_mapping
+from mindeye.models.architecture import DecoderConfig
+from mindeye.models.token_head import (
+    LowRankHeadConfig,
+    TokenCodeHeadConfig,
+    TokenHead,
+    new_token_head,
+    num_weights,
+)
+
+SHAPE = (12, 5, 8)
+COMPACT = [LowRankHeadConfig(rank=3), TokenCodeHeadConfig(code_width=2)]
+
+
+def hidden(trials: int = 4, width: int = 12) -> torch.Tensor:
+    return torch.randn(trials, width, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_token_is_a_slice_of_one_linear_layer():
+    head = new_token_head(None, *SHAPE)
+    tokens = head(hidden())
+    assert tokens.shape == (4, 5, 8)
+    flat = hidden() @ head.linear.weight.T + head.linear.bias
+    torch.testing.assert_close(tokens[:, 2], flat[:, 16:24])
+
+
+def dense_twin(head: torch.nn.Module) -> TokenHead:
+    """The dense layer with the weights that a compact head stands for."""
+    twin = TokenHead(*SHAPE)
+    if hasattr(head, "to_code"):
+        weight, bias = head.to_tokens.weight @ head.to_code.weight, head.to_tokens.bias
+    else:
+        codes = head.to_codes.weight.unflatten(0, (5, -1))
+        weight = torch.einsum("wc,tch->twh", head.to_token.weight, codes).flatten(0, 1)
+        bias = head.bias.flatten()
+    twin.load_state_dict({"linear.weight": weight, "linear.bias": bias})
+    return twin
+
+
+@pytest.mark.parametrize("config", COMPACT)
+def test_a_compact_head_is_a_dense_one_with_fewer_free_weights(config):
+    head = new_token_head(config, *SHAPE)
+    assert head.token_shape == (5, 8)
+    torch.testing.assert_close(head(hidden()), dense_twin(head)(hidden()))
+
+
+@pytest.mark.parametrize("config", [LowRankHeadConfig(rank=30), TokenCodeHeadConfig(code_width=16)])
+def test_a_compact_head_starts_with_tokens_as_wide_as_the_dense_ones(config):
+    torch.manual_seed(1)
+    states = hidden(2000, 256)
+    dense, compact = (new_token_head(one, 256, 20, 48)(states).var() for one in (None, config))
+    assert compact.item() == pytest.approx(dense.item(), rel=0.1)
+
+
+@pytest.mark.parametrize("config", [None, *COMPACT])
+def test_weights_are_counted_without_making_them(config):
+    with torch.device("meta"):
+        head = new_token_head(config, *SHAPE)
+    counted = sum(one.numel() for one in head.parameters())
+    assert counted == num_weights(config, *SHAPE) + 5 * 8  # and one bias a number
+
+
+@pytest.mark.parametrize(
+    ("config", "tokens", "parameters"),
+    [
+        (None, (257, 768), 808_649_472),
+        (LowRankHeadConfig(), (257, 768), 103_351_040),
+        (TokenCodeHeadConfig(), (257, 768), 135_037_696),
+        (None, (256, 1664), 1_745_256_448),
+        (LowRankHeadConfig(), (256, 1664), 220_626_944),
+        (TokenCodeHeadConfig(), (256, 1664), 134_856_704),
+    ],
+)
+def test_the_defaults_are_small_at_full_size(config, tokens, parameters):
+    with torch.device("meta"):
+        head = new_token_head(config, 4096, *tokens)
+    assert sum(one.numel() for one in head.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "limit"),
+    # Below 12 * 40 / (12 + 40) = 9.2, and below 12 * 40 / (12 * 5 + 8) = 7.06.
+    [(LowRankHeadConfig, "rank", 10), (TokenCodeHeadConfig, "code_width", 8)],
+)
+def test_a_compact_head_of_more_weights_than_the_dense_one_is_refused(kind, key, limit):
+    with pytest.raises(ValueError, match=rf"token_head\.{key}` 11 .* than {limit}, or `token_head"):
+        new_token_head(kind(**{key: 11}), *SHAPE)
+    with pytest.raises(ValueError, match="one dense layer 480"):
+        new_token_head(kind(**{key: limit}), *SHAPE)
+    new_token_head(kind(**{key: limit - 1}), *SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"rank": 256}, LowRankHeadConfig(rank=256)),
+        ({"code_width": 64}, TokenCodeHeadConfig(code_width=64)),
+        (None, None),
+    ],
+)
+def test_the_kind_is_told_by_its_key(values, expected):
+    assert from_mapping(DecoderConfig, {"token_head": values}, "x").token_head == expected
+
+
+@pytest.mark.parametrize("values", [{"rank": 2, "code_width": 3}, {"ranks": 2}])
+def test_two_kinds_at_once_and_misspelt_keys_are_refused(values):
+    with pytest.raises(LookupError, match=r"Unknown config key `token_head\.\w+` in x"):
+        from_mapping(DecoderConfig, {"token_head": values}, "x")
