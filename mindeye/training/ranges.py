@@ -9,8 +9,9 @@ from mindeye.models.published_prior import PublishedPriorConfig
 # Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
 COUNTS = (
     *("width", "depth", "num_heads", "head_width", "mlp_ratio", "train_times"),
-    *("base_channels", "base_side", "layers_per_block"),
+    *("base_channels", "base_side", "layers_per_block", "rank", "code_width"),
 )
+PARTS = ("backbone", "token_head", "prior", "low_level")
 SHARES = ("input_dropout", "block_dropout", "drop_condition", "drop_image", "dropout")
 
 
@@ -21,7 +22,7 @@ def require_ranges(decoder: DecoderConfig) -> None:
         ValueError: names the first key whose value is out of its range.
     """
     require_count("decoder.contrastive_width", decoder.contrastive_width)
-    parts = {name: getattr(decoder, name) for name in ("backbone", "prior", "low_level")}
+    parts = {name: getattr(decoder, name) for name in PARTS}
     parts["low_level.path"] = getattr(decoder.low_level, "path", None)
     for part, config in parts.items():
         for name, value in ({} if config is None else vars(config)).items():

@@ -33,6 +33,8 @@ def test_the_simulated_configuration_is_the_demos():
         ("decoder.backbone.num_blocks", -1, "0 or more"),
         ("decoder.backbone.block_dropout", 1.5, "from 0 to 1"),
         ("decoder.contrastive_width", 0, "1 or more"),
+        ("decoder.token_head.rank", 0, "1 or more"),
+        ("decoder.token_head.code_width", 0, "1 or more"),
         ("decoder.prior.head_width", 0, "1 or more"),
         ("decoder.prior.depth", 0, "1 or more"),
         ("decoder.prior.train_times", 0, "1 or more"),

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from mindeye.files import read_json, write_json
+from mindeye.models.saved import load_decoder
+from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig
 from mindeye.training.loop import train
 
 NUM_STEPS = 12
@@ -47,6 +49,37 @@ def test_a_resumed_training_ends_in_the_same_bits(cut, tiny_experiment, uninterr
     assert steps == list(range(cut, NUM_STEPS + 1))
     assert_same(weights_of(resumed), weights_of(uninterrupted(tiny_experiment)))
     assert resumed.read_log() == uninterrupted(tiny_experiment).read_log()
+
+
+def test_a_run_from_before_token_heads_had_kinds_goes_on(tiny_experiment, uninterrupted, tmp_path):
+    with pytest.raises(PowerCutError):
+        train(tiny_experiment, tmp_path / "run", progress=cut_at(5))
+    for name, at in (("identity.json", ("config", "decoder")), ("architecture.json", ("decoder",))):
+        content = read_json(tmp_path / "run" / name)
+        inside = content
+        for key in at:
+            inside = inside[key]
+        assert inside.pop("token_head") is None
+        write_json(tmp_path / "run" / name, content)
+    resumed = train(tiny_experiment, tmp_path / "run")
+    assert_same(weights_of(resumed), weights_of(uninterrupted(tiny_experiment)))
+    compact = replace(tiny_experiment.decoder, token_head=LowRankHeadConfig(rank=4))
+    with pytest.raises(ValueError, match=r"config\.decoder\.token_head: \{'rank': 4\} here, None"):
+        train(replace(tiny_experiment, decoder=compact), tmp_path / "run")
+
+
+@pytest.mark.parametrize("head", [LowRankHeadConfig(rank=4), TokenCodeHeadConfig(code_width=3)])
+def test_a_training_with_a_compact_token_head_resumes_to_the_bit_and_decodes(
+    head, tiny_experiment, tmp_path
+):
+    config = replace(tiny_experiment, decoder=replace(tiny_experiment.decoder, token_head=head))
+    whole = train(config, tmp_path / "whole")
+    with pytest.raises(PowerCutError):
+        train(config, tmp_path / "run", progress=cut_at(5))
+    assert_same(weights_of(train(config, tmp_path / "run")), weights_of(whole))
+    decoder = load_decoder(whole.path)
+    assert decoder.config.token_head == head
+    assert decoder(torch.zeros(2, 20), 1).brain_tokens.shape == (2, 5, 16)
 
 
 def test_a_cut_before_the_first_checkpoint_starts_over(tiny_experiment, uninterrupted, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from mindeye.models.mixer_backbone import MixerBackboneConfig
+from mindeye.models.token_head import LowRankHeadConfig
 from mindeye.quirks import Quirks
 from mindeye.training.loop import train
 from mindeye.training.plan import plan_of
@@ -63,6 +64,19 @@ def test_another_architecture_is_refused_with_both_shapes(tiny_experiment, unint
     deeper = replace(tiny_experiment.decoder, prior=replace(wider.prior, depth=2))
     config = replace(tiny_experiment, decoder=deeper, start_from=first.path)
     with pytest.raises(ValueError, match="its decoder is of another architecture"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dense_start_is_no_start_for_a_compact_token_head(
+    tiny_experiment, uninterrupted, tmp_path
+):
+    compact = replace(tiny_experiment.decoder, token_head=LowRankHeadConfig(rank=4))
+    start = uninterrupted(tiny_experiment).path
+    config = replace(tiny_experiment, decoder=compact, start_from=start)
+    with pytest.raises(
+        ValueError, match=r"no weight `token_head\.to_code\.weight`: its decoder is"
+    ):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
