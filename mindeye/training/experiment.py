@@ -143,6 +143,10 @@ class ExperimentConfig:
     parts: tuple[str, ...] | None = None
     """Parts of the decoder that are trained, such as low_level; all when left out. The others
     stay as `start_from` has them."""
+    keep_subjects: bool = False
+    """Whether subjects of `start_from` that `data` does not name stay in the decoder. Their ridge
+    layers are never touched; what they decode stays the same to the bit where `parts` trains
+    `ridge` alone, because all other parts are shared."""
     seed: int = 42
 
     @property
@@ -160,6 +164,11 @@ class ExperimentConfig:
             raise ValueError(
                 f"`parts` trains {', '.join(self.parts)} alone, but without `start_from` all other "
                 "parts would stay random. Give the run that they are taken from."
+            )
+        if self.keep_subjects and self.start_from is None:
+            raise ValueError(
+                "`keep_subjects` is on, but without `start_from` there is nobody to keep. "
+                "Give the run that knows them, or leave keep_subjects out."
             )
         low_level = self.decoder.low_level
         has_maps = isinstance(low_level, PublishedLowLevelConfig) and bool(low_level.map_width)

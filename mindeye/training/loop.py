@@ -15,6 +15,7 @@ from mindeye.training.checkpoints import CheckpointKeeper, resume
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.feeding import fed
 from mindeye.training.forward import StepForward
+from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_of
 from mindeye.training.networks import open_networks
 from mindeye.training.optimizer import decay_groups
 from mindeye.training.plan import blank_decoder, prepared_subjects
@@ -74,6 +75,7 @@ def train(
         bundle = run.path / "bundle" / f"subj{one.subject:02d}"
         if not bundle.exists():
             one.bundle.save(bundle)
+    keep_bundles(config, run, kept_subjects(config, material.subjects))
     decoder = begun_decoder(config, run, material, start)
     schedule = config.schedule
     optimizer = torch.optim.AdamW(
@@ -109,7 +111,7 @@ def begun_decoder(
     save_architecture(
         run.path,
         config.network,
-        num_voxels_of={one: subjects[one].train.num_voxels for one in subjects},
+        num_voxels_of=voxels_of(config, [one.prepared for one in subjects.values()]),
         token_shape=networks.clip.token_shape,
         latent_shape=networks.vae.latent_shape,
     )
@@ -118,7 +120,7 @@ def begun_decoder(
         tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
         decoder.prior.fit(torch.cat(tokens))
     decoder.load_state_dict(start, strict=False)
-    train_only(decoder, config.parts)
+    train_only(decoder, config.parts, kept_subjects(config, subjects))
     return decoder
 
 

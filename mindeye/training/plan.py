@@ -10,6 +10,7 @@ from mindeye.data.origin import people_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.kept_subjects import voxels_of
 from mindeye.training.leaks import require_no_leak
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
@@ -150,7 +151,7 @@ def blank_decoder(
     with torch.device("meta"):
         return Decoder(
             config.network,
-            num_voxels_of={one.subject: one.num_voxels for one in prepared},
+            num_voxels_of=voxels_of(config, prepared),
             token_shape=networks.clip.token_shape,
             latent_shape=networks.vae.latent_shape,
         )

@@ -6,6 +6,7 @@ from typing import Any
 from mindeye.config import to_mapping
 from mindeye.data.batches import PreparedSubject
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.kept_subjects import data_of_kept
 from mindeye.training.networks import FrozenNetworks
 from mindeye.training.starting import origin_of, start_hash
 
@@ -13,11 +14,15 @@ from mindeye.training.starting import origin_of, start_hash
 def provenance_of(
     config: ExperimentConfig, prepared: Sequence[PreparedSubject], networks: FrozenNetworks
 ) -> dict[str, Any]:
-    """What provenance.json tells of a training, but for versions."""
+    """What provenance.json tells of a training, but for versions.
+
+    Subjects that are kept stand behind those that are trained, with what they were trained on.
+    """
+    kept = data_of_kept(config, [one.subject for one in prepared])
     return {
         # Where things lay; what they were stands in `data` and `networks`. None: the offline ones.
         "paths": {
-            "data": [str(one.path.resolve()) for one in prepared],
+            "data": [*(str(one.path.resolve()) for one in prepared), *(path for path, _ in kept)],
             **{
                 name: None if path is None else str(path.resolve())
                 for name, path in (
@@ -34,6 +39,6 @@ def provenance_of(
         "quirks": to_mapping(config.quirks.resolved()),
         "clip_tokens": config.clip_tokens,
         "seed": config.seed,
-        "data": [one.manifest for one in prepared],
+        "data": [*(one.manifest for one in prepared), *(manifest for _, manifest in kept)],
         "simulated": next(filter(None, (one.manifest["simulated"] for one in prepared)), None),
     }

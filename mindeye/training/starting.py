@@ -13,6 +13,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.kept_subjects import freeze, kept_subjects
 from mindeye.training.networks import FrozenNetworks
 
 RIDGES = ("ridge.layers.", "low_level_path.ridge.layers.")
@@ -54,7 +55,7 @@ def checked_start(
         LookupError: `parts` that the decoder does not have.
         ValueError: as `starting_weights`, or parts that stay as they are know other targets.
     """
-    train_only(decoder, config.parts)
+    train_only(decoder, config.parts, kept_subjects(config, [one.subject for one in prepared]))
     if config.start_from is None:
         return {}
     if config.parts is not None:
@@ -63,6 +64,11 @@ def checked_start(
         _require_same_targets(config.start_from, networks, roles)
     keep = bool(config.quirks.resolved().kept_ridge_bias)
     strangers = _strangers(config.start_from, prepared)
+    if strangers and config.keep_subjects:
+        raise ValueError(
+            f"{config.start_from} knows somebody else as subject {min(strangers)} than `data` "
+            "does: one decoder cannot hold two people with one number. Leave keep_subjects out."
+        )
     return starting_weights(decoder, config.start_from, strangers, keep_ridge_bias=keep)
 
 
@@ -157,23 +163,23 @@ def _require_no_more(decoder: Decoder, given: Mapping[str, Tensor], path: Path) 
             )
 
 
-def train_only(decoder: Decoder, parts: Sequence[str] | None) -> None:
-    """Freezes all parts but these.
+def train_only(decoder: Decoder, parts: Sequence[str] | None, kept: Collection[int] = ()) -> None:
+    """Freezes all parts but these, and the ridge layers of subjects that are only kept.
 
     Raises:
         LookupError: a part that this decoder does not have.
     """
-    if parts is None:
-        return
     known = [name for name, _ in decoder.named_children()]
-    for part in parts:
+    for part in parts or ():
         if part not in known:
             raise LookupError(
                 f"`parts` names `{part}`, but this decoder has {', '.join(known)}. "
                 "Name those that shall be trained."
             )
-    for name, module in decoder.named_children():
-        module.requires_grad_(name in parts)
+    if parts is not None:
+        for name, module in decoder.named_children():
+            module.requires_grad_(name in parts)
+    freeze(decoder, kept)
 
 
 def training_mode(decoder: Decoder) -> None:
