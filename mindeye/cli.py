@@ -16,9 +16,10 @@ from mindeye.verbs.decoding.scans_options import perform_scans, scans_options
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.evaluation.compare_options import compare_options, perform_compare
 from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_evaluate
-from mindeye.verbs.progress import Bar, Stages, watch
+from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.shared_options import given_quirks, given_settings
+from mindeye.verbs.training.train_options import perform_train, train_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks.
 USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.demo_options, _demo),
         (verb_options.simulate_options, _simulate),
         (verb_options.prepare_options, _prepare),
-        (verb_options.train_options, _train),
+        (train_options, perform_train),
         (verb_options.reconstruct_options, _reconstruct),
         (verb_options.retrieve_options, _retrieve),
         (evaluate_options, perform_evaluate),
@@ -126,26 +127,6 @@ def _prepare(options: argparse.Namespace) -> None:
     )
     stages.close()
     print(f"prepared: {options.out}")
-
-
-def _train(options: argparse.Namespace) -> None:
-    from mindeye.config import load_yaml, with_command_line
-    from mindeye.training.experiment import ExperimentConfig
-    from mindeye.training.loop import train
-    from mindeye.training.plan import plan_of
-
-    config = load_yaml(ExperimentConfig, options.config)
-    overrides = ["--help"] if options.keys else options.overrides
-    config = with_command_line(config, overrides, f"mindeye train {options.config}")
-    if options.dry_run:
-        print(*plan_of(config).lines, sep="\n")
-        return
-    bar = Bar("train")
-    run = train(config, options.out, progress=bar, embed_progress=watch("embed images"))
-    bar.close()
-    last = run.read_log()[-1]
-    print(" ".join(f"{name} {value:.4g}" for name, value in last.items()))
-    print(f"run: {run.path}")
 
 
 def _reconstruct(options: argparse.Namespace) -> None:

@@ -107,9 +107,9 @@ class RunFolder:
                 "Run `mindeye train` with the same configuration again: it goes on where it was."
             )
 
-    def append_log(self, record: Mapping[str, Any]) -> None:
+    def append_log(self, record: Mapping[str, Any], name: str = "log.jsonl") -> None:
         """Appends one JSON line."""
-        path = self.path / "log.jsonl"
+        path = self.path / name
         # A kill may have cut the last line; a new one must not be glued to it.
         with naming_full_disks(path), path.open("ab+") as stream:
             cut = False

@@ -1,6 +1,6 @@
 """The training loop: deterministic by step, resumable after any kill."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,6 @@ from mindeye.models.saved import new_decoder, save_architecture
 from mindeye.run import RunFolder
 from mindeye.training.checkpoints import CheckpointKeeper, resume
 from mindeye.training.experiment import ExperimentConfig
-from mindeye.training.feeding import fed
 from mindeye.training.forward import StepForward
 from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_of
 from mindeye.training.networks import open_networks
@@ -26,6 +25,7 @@ from mindeye.training.state import TrainingState
 from mindeye.training.step import one_step
 from mindeye.training.subjects import Material, open_subject
 from mindeye.training.validation import validation
+from mindeye.training.watching import Audience, Watcher
 
 # Steps between two lines of the log; every epoch's end is logged besides.
 LOG_EVERY = 10
@@ -39,10 +39,12 @@ def train(
     *,
     progress: Progress | None = None,
     embed_progress: Callable[[int, int], None] | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> RunFolder:
     """Trains a decoder into `run_path`; called again, it goes on or returns at once.
 
-    The same configuration gives the same weights on the same machine, interrupted or not.
+    The same configuration gives the same weights on the same machine, interrupted or not, watched
+    or not.
 
     Raises:
         ValueError: the folder holds another run, the configuration does not fit the data, or a
@@ -92,7 +94,8 @@ def train(
         optimizer=optimizer,
         material=material,
     )
-    run_steps(state, progress)
+    with Audience(state, watchers) as audience:
+        run_steps(state, progress, audience)
     if accelerator.is_main_process:
         run.finish(state.decoder.state_dict())
     accelerator.wait_for_everyone()
@@ -124,30 +127,35 @@ def begun_decoder(
     return decoder
 
 
-def run_steps(state: TrainingState, progress: Progress | None) -> None:
+def run_steps(state: TrainingState, progress: Progress | None, audience: Audience) -> None:
     """All steps from the last checkpoint on."""
     config, length = state.config, state.length
     schedule, by_epoch = config.schedule, bool(config.quirks.resolved().phases_by_epoch)
     first = resume(state)
     keeper = CheckpointKeeper(state)
-    for step, batch, generator in fed(state, first):
+    for step, batch, generator in audience.watched(first):
         rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         phase = length.phase(step, config.losses, by_epoch=by_epoch)
         values = one_step(state, batch, step, phase, generator)
-        record(state, step, rate, values)
+        record(state, step, rate, values, audience)
         if progress:
             progress(step + 1, length.num_steps, values)
+        audience.after(step)
         keeper.after(step)
 
 
-def record(state: TrainingState, step: int, rate: float, values: Mapping[str, float]) -> None:
+def record(
+    state: TrainingState, step: int, rate: float, values: Mapping[str, float], audience: Audience
+) -> None:
     """Writes a line of the log, where one is due; with the validation at the end of an epoch."""
     ends_epoch = (step + 1) % state.length.steps_per_epoch == 0
     if not (state.accelerator.is_main_process and (ends_epoch or step % LOG_EVERY == 0)):
         return
+    speed = audience.stopwatch.speed()
     line = {"step": step, "learning_rate": rate, **values}
     if ends_epoch:
         line |= validation(state.config, state.decoder, state.material, step)
     state.run.append_log(line)
+    audience.logged(line, speed)

@@ -110,19 +110,6 @@ def prepare_options(verbs) -> argparse.ArgumentParser:
     return verb
 
 
-def train_options(verbs) -> argparse.ArgumentParser:
-    """`mindeye train`."""
-    about = "train a decoder; run again after a kill, it goes on to the same result"
-    example = "mindeye train train/configs/simulated.yaml --out runs/one --schedule.num-epochs 20"
-    verb = add_verb(verbs, "train", about, example)
-    verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
-    verb.add_argument("--out", type=Path, required=True, help="the run folder")
-    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
-    verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
-    verb.set_defaults(takes_overrides=True)
-    return verb
-
-
 def reconstruct_options(verbs) -> argparse.ArgumentParser:
     """`mindeye reconstruct`."""
     about = "draw what was seen during a run's test scans"

@@ -1,0 +1,1 @@
+"""`mindeye train`: its options, and those who look on while it runs."""

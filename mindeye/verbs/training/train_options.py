@@ -1,0 +1,45 @@
+"""`mindeye train`: its options, and what it says; imports nothing that is slow."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from mindeye.verbs.progress import watch
+from mindeye.verbs.shared_options import add_verb
+
+
+def train_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye train`."""
+    about = "train a decoder; run again after a kill, it goes on to the same result"
+    example = "mindeye train train/configs/simulated.yaml --out runs/one --schedule.num-epochs 20"
+    verb = add_verb(verbs, "train", about, example)
+    verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
+    verb.add_argument("--out", type=Path, required=True, help="the run folder")
+    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
+    verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
+    verb.set_defaults(takes_overrides=True)
+    return verb
+
+
+def perform_train(options: argparse.Namespace) -> Iterator[str]:
+    """Trains, or counts first."""
+    from mindeye.config import load_yaml, with_command_line
+    from mindeye.training.experiment import ExperimentConfig
+
+    config = load_yaml(ExperimentConfig, options.config)
+    overrides = ["--help"] if options.keys else options.overrides
+    config = with_command_line(config, overrides, f"mindeye train {options.config}")
+    if options.dry_run:
+        from mindeye.training.plan import plan_of
+
+        yield from plan_of(config).lines
+        return
+    from mindeye.training.loop import train
+    from mindeye.verbs.training.training_bar import TrainingBar
+
+    run = train(
+        config, options.out, embed_progress=watch("embed images"), watchers=(TrainingBar(),)
+    )
+    last = run.read_log()[-1]
+    yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
+    yield f"run: {run.path}"
