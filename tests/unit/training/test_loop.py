@@ -49,9 +49,9 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
 def test_every_step_knows_the_quirks_of_mixing(tiny_experiment, tmp_path, monkeypatch, quirk):
     plain, seen = forward.step_losses, []
 
-    def recording(decoder, batch, config, phase, quirks, generator):
+    def recording(decoder, batch, config, phase, quirks, *rest):
         seen.append(quirks)
-        return plain(decoder, batch, config, phase, quirks, generator)
+        return plain(decoder, batch, config, phase, quirks, *rest)
 
     monkeypatch.setattr(forward, "step_losses", recording)
     config = replace(tiny_experiment, quirks=Quirks(**{quirk: True}))
