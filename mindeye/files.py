@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import re
 import shutil
@@ -63,6 +64,52 @@ def temporary_folder(path: Path) -> Iterator[Path]:
             yield temporary
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Processes that enter with the same folder wait for each other, where the system can lock.
+
+    The lock ends with its process, however that ends, and leaves no file.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    with naming_closed_places(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network disks cannot lock a folder: writers that are atomic then do work twice.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def require_whole(array: np.ndarray) -> None:
+    """Refuses a file mapped by `np.load` that was cut since: reading its end would end the process.
+
+    Raises:
+        ValueError: both sizes. An array in memory is whole.
+    """
+    if isinstance(array, np.memmap):
+        require_whole_map(array.base, array.filename)
+
+
+def require_whole_map(content: mmap.mmap, path: Path | str) -> None:
+    """The same of a map.
+
+    Raises:
+        ValueError: both sizes.
+    """
+    if content.size() < len(content):
+        raise ValueError(
+            f"{path} has {content.size()} bytes, but had {len(content)} when it was opened: "
+            "something cut it off meanwhile. Restore that file, or make its folder again."
+        )
 
 
 def _sweep(path: Path) -> None:

@@ -13,6 +13,7 @@ from mindeye.data.mapped_trials import MappedRepeats, map_shards
 from mindeye.data.shards import TrialTable, read_image_ids, read_shards
 from mindeye.files import read_json, sha256_of
 from mindeye.nsd_layout import REPEATS_PER_IMAGE
+from mindeye.pictures import SavedPictures
 from mindeye.types import RepeatBatch, SubjectBatch
 
 SCHEMA = 1
@@ -51,6 +52,16 @@ class PreparedSubject:
     def images(self) -> UInt8[np.ndarray, "images side side 3"]:
         """The pictures of `image_ids`, mapped read-only from the disk."""
         return np.load(self.path / "images.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def pictures(self) -> SavedPictures:
+        """The same file, known by its hash: what caches are made of."""
+        return SavedPictures(
+            path=self.path / "images.npy",
+            sha256=self.manifest["files"]["images.npy"],
+            image_ids=self.image_ids,
+            rows=np.arange(len(self.image_ids)),
+        )
 
     @cached_property
     def bundle(self) -> VoxelBundle:

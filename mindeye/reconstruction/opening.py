@@ -86,13 +86,7 @@ def open_run(
     clip = clip_of(folder, device)
     vae = load_vae(provenance["paths"]["vae"], device)
     require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
-    targets = target_table(
-        prepared.path / "targets",
-        prepared.images,
-        prepared.image_ids,
-        clip,
-        vae,
-    )
+    targets = target_table(prepared.path / "targets", prepared.pictures, clip, vae)
     return OpenRun(
         folder=folder,
         decoder=load_decoder(path, device),
@@ -152,8 +146,7 @@ def open_training(run: OpenRun) -> tuple[PreparedSubject, TargetTable]:
     prepared = PreparedSubject(place)
     _require_same_data(place, prepared.manifest, run.provenance["data"][run.index])
     clip, vae = clip_of(run.folder), load_vae(run.provenance["paths"]["vae"])
-    folder = prepared.path / "targets"
-    return prepared, target_table(folder, prepared.images, prepared.image_ids, clip, vae)
+    return prepared, target_table(prepared.path / "targets", prepared.pictures, clip, vae)
 
 
 def _require_same_voxels(place: Path, found: dict, trained: dict) -> None:

@@ -1,23 +1,20 @@
-"""Target embeddings, computed once for each image and frozen network, kept memory-mapped."""
+"""CLIP tokens and VAE latents of images, from the cache of what frozen networks say."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindeye.disk import require_free_space, reserve
-from mindeye.files import atomic_path, read_json, write_json
-from mindeye.pictures import as_images
+from mindeye.files import require_whole
+from mindeye.pictures import SavedPictures
+from mindeye.targets.cached_rows import CachedRows, cached_rows, rows_of
 from mindeye.targets.clip import ClipTarget
+from mindeye.targets.embedder import Embedder, View
 from mindeye.targets.vae import VaeTarget
-
-EMBED_BATCH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,85 +25,83 @@ class TargetTable:
     tokens_array: Float[np.ndarray, "images tokens width"]
     latents_array: Float[np.ndarray, "images channels rows columns"]
 
-    def rows_of(self, image_ids: Int[Tensor, "images"]) -> Int[np.ndarray, "images"]:
-        """Row numbers of image ids.
+    def stored_tokens(
+        self, image_ids: Int[Tensor, "images"]
+    ) -> Float[Tensor, "images tokens width"]:
+        """CLIP tokens, as they are stored: half the bytes to bring to a device.
 
         Raises:
             LookupError: an id that has no row.
+            ValueError: the file was cut off since it was opened.
         """
-        wanted = image_ids.numpy()
-        rows = np.searchsorted(self.image_ids, wanted).clip(max=len(self.image_ids) - 1)
-        absent = wanted[self.image_ids[rows] != wanted]
-        if len(absent):
-            raise LookupError(
-                f"{len(absent)} images have no cached embedding, first id {int(absent[0])}. "
-                "Run `mindeye prepare` again for this data set."
-            )
-        return rows
+        return self._taken(self.tokens_array, image_ids)
+
+    def stored_latents(
+        self, image_ids: Int[Tensor, "images"]
+    ) -> Float[Tensor, "images channels rows columns"]:
+        """VAE latents, as they are stored, scaled."""
+        return self._taken(self.latents_array, image_ids)
 
     def tokens(self, image_ids: Int[Tensor, "images"]) -> Float[Tensor, "images tokens width"]:
         """CLIP tokens, float32."""
-        return torch.from_numpy(self.tokens_array[self.rows_of(image_ids)]).float()
+        return self.stored_tokens(image_ids).float()
 
     def latents(
         self, image_ids: Int[Tensor, "images"]
     ) -> Float[Tensor, "images channels rows columns"]:
         """VAE latents, float32, scaled."""
-        return torch.from_numpy(self.latents_array[self.rows_of(image_ids)]).float()
+        return self.stored_latents(image_ids).float()
+
+    def _taken(
+        self, array: Float[np.ndarray, "images *row"], image_ids: Int[Tensor, "wanted"]
+    ) -> Float[Tensor, "wanted *row"]:
+        require_whole(array)
+        return torch.from_numpy(array[rows_of(self.image_ids, image_ids)])
+
+
+def table_of(tokens: CachedRows, latents: CachedRows) -> TargetTable:
+    """Both of the same images."""
+    return TargetTable(
+        image_ids=tokens.image_ids, tokens_array=tokens.array, latents_array=latents.array
+    )
 
 
 def target_table(
     folder: Path,
-    images: np.ndarray,
-    image_ids: Int[np.ndarray, "images"],
+    pictures: SavedPictures,
     clip: ClipTarget,
     vae: VaeTarget,
     progress: Callable[[int, int], None] | None = None,
 ) -> TargetTable:
-    """Opens the cache of these two networks in `folder`, or makes it.
+    """Opens the rows of these two networks in the cache `folder`, or makes them.
 
-    `images` are uint8 (images, side, side, 3), usually a memory map. The cache is keyed by both
-    networks' weights; another network makes another one beside it.
+    Each network's rows have a key of their own (name, weights hash, form): another VAE leaves
+    CLIP's tokens as they are. See `cached_rows` for what is refused.
     """
-    place = folder / f"{clip.identity}+{vae.identity}"
-    manifest_path = place / "manifest.json"
-    manifest = {"images": len(image_ids), "clip": clip.identity, "vae": vae.identity}
-    if not manifest_path.exists() or read_json(manifest_path) != manifest:
-        latent_shape = vae.latent_shape
-        bytes_per_image = 2 * (np.prod(clip.token_shape) + np.prod(latent_shape))
-        require_free_space(folder, int(len(images) * bytes_per_image), "The embedding cache")
-        with (
-            atomic_path(place / "tokens.npy") as tokens_path,
-            atomic_path(place / "latents.npy") as latents_path,
-            tokens_path.open("wb") as tokens,
-            latents_path.open("wb") as latents,
-        ):
-            _begin_array(tokens, (len(images), *clip.token_shape))
-            _begin_array(latents, (len(images), *latent_shape))
-            for start in range(0, len(images), EMBED_BATCH):
-                block = slice(start, start + EMBED_BATCH)
-                pixels = as_images(images[block]).to(clip.model.visual.proj.device)
-                with torch.inference_mode():
-                    _append(tokens, clip.tokens(pixels))
-                    _append(latents, vae.latents(pixels))
-                if progress:
-                    progress(min(start + EMBED_BATCH, len(images)), len(images))
-        write_json(manifest_path, manifest)
-    return TargetTable(
-        image_ids=image_ids,
-        tokens_array=np.load(place / "tokens.npy", mmap_mode="r"),
-        latents_array=np.load(place / "latents.npy", mmap_mode="r"),
+    return table_of(*cached_rows(folder, pictures, embedders_of(clip, vae), progress))
+
+
+def embedders_of(clip: ClipTarget, vae: VaeTarget) -> tuple[Embedder, Embedder]:
+    """CLIP's tokens and the VAE's latents of pictures as they are."""
+    return (
+        clip_embedder(clip),
+        Embedder(
+            role="latents",
+            identity=vae.identity,
+            row_shape=vae.latent_shape,
+            device=vae.model.device,
+            embed=vae.latents,
+        ),
     )
 
 
-def _begin_array(stream: BinaryIO, shape: tuple[int, ...]) -> None:
-    """The header of a float16 .npy, and room for its rows."""
-    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, header)
-    # Written through the stream: a full disk would end a memory map's process without a word.
-    stream.flush()
-    reserve(stream, stream.tell() + 2 * math.prod(shape))
-
-
-def _append(stream: BinaryIO, rows: Tensor) -> None:
-    stream.write(rows.cpu().numpy().astype("<f2").tobytes())
+def clip_embedder(clip: ClipTarget, view: View | None = None) -> Embedder:
+    """CLIP's tokens."""
+    return Embedder(
+        role="tokens",
+        identity=clip.identity,
+        row_shape=clip.token_shape,
+        device=clip.model.visual.proj.device,
+        embed=clip.tokens,
+        view=view,
+    )

@@ -50,8 +50,7 @@ def open_subject(
     """Opens train and validation scans and the cached targets; never the test scans."""
     targets = target_table(
         prepared.path / "targets",
-        prepared.images,
-        prepared.image_ids,
+        prepared.pictures,
         networks.clip,
         networks.vae,
         embed_progress,

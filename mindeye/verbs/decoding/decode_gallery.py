@@ -83,9 +83,7 @@ def open_gallery(
             f"{run.folder.path} does not tell by which CLIP images are found: it was converted. "
             "Leave --gallery out."
         )
-    targets = target_table(
-        path / "targets", prepared.images, prepared.image_ids, run.clip, run.vae, progress
-    )
+    targets = target_table(path / "targets", prepared.pictures, run.clip, run.vae, progress)
     tokens = targets.tokens(torch.from_numpy(prepared.image_ids))
     return Gallery(
         prepared=prepared,
