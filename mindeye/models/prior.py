@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mindeye.models.noise_schedule import NoiseSchedule
+from mindeye.models.prior_draws import PriorDraws
 from mindeye.models.samplers import guided, sample_tokens
 from mindeye.models.transformer import Transformer
 
@@ -82,15 +83,34 @@ class DiffusionPrior(nn.Module):
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         """Mean squared error of the predicted clean tokens at random noise levels."""
-        trials = len(brain_tokens)
-        device = brain_tokens.device
-        times = torch.randint(self.config.train_times, (trials,), generator=generator).to(device)
-        noise = torch.randn(image_tokens.shape, generator=generator).to(device)
-        dropped = torch.rand(trials, generator=generator).to(device) < self.config.drop_condition
-        seen = torch.where(dropped.view(-1, 1, 1), self.null_brain, brain_tokens)
+        draws = self.draws(len(brain_tokens), brain_tokens.device, generator)
+        return self.loss_of(brain_tokens, image_tokens, draws)
+
+    def draws(
+        self, num_trials: int, device: torch.device, generator: torch.Generator
+    ) -> PriorDraws:
+        """Noise level, noise and who loses the condition, for each trial."""
+        times = torch.randint(self.config.train_times, (num_trials,), generator=generator)
+        noise = torch.randn(num_trials, *self.token_mean.shape, generator=generator)
+        dropped = torch.rand(num_trials, generator=generator).to(device)
+        return PriorDraws(
+            times=times.to(device),
+            noise=noise.to(device),
+            drop_brain=dropped < self.config.drop_condition,
+        )
+
+    def loss_of(
+        self,
+        brain_tokens: Float[Tensor, "trials tokens width"],
+        image_tokens: Float[Tensor, "trials tokens width"],
+        draws: PriorDraws,
+    ) -> Float[Tensor, ""]:
+        """The loss of what has been drawn."""
+        seen = torch.where(draws.drop_brain.view(-1, 1, 1), self.null_brain, brain_tokens)
         clean = (image_tokens - self.token_mean) / self.token_std
-        noisy = _schedule(self.config.train_times).add_noise(clean, noise, times)
-        return functional.mse_loss(self.denoise(noisy, times, seen).float(), clean)
+        schedule = _schedule(self.config.train_times)
+        noisy = schedule.add_noise(clean, draws.noise, draws.times)
+        return functional.mse_loss(self.denoise(noisy, draws.times, seen).float(), clean)
 
     def sample(
         self,

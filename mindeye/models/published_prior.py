@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mindeye.models.noise_schedule import NoiseSchedule
+from mindeye.models.prior_draws import PriorDraws
 from mindeye.models.prior_network import PriorTransformer
 from mindeye.models.samplers import guided, sample_tokens
 
@@ -115,17 +116,37 @@ class PublishedPrior(nn.Module):
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
         """Mean squared error of the predicted clean tokens at random noise levels."""
-        trials, device = len(brain_tokens), brain_tokens.device
-        times = torch.randint(self.config.train_times, (trials,), generator=generator).to(device)
-        noise = torch.randn(image_tokens.shape, generator=generator).to(device)
-        dropped = torch.rand(2, trials, generator=generator).to(device)
+        draws = self.draws(len(brain_tokens), brain_tokens.device, generator)
+        return self.loss_of(brain_tokens, image_tokens, draws)
+
+    def draws(
+        self, num_trials: int, device: torch.device, generator: torch.Generator
+    ) -> PriorDraws:
+        """Noise level, noise, and who loses condition or noisy tokens, for each trial."""
+        times = torch.randint(self.config.train_times, (num_trials,), generator=generator)
+        noise = torch.randn(num_trials, *self.null_image.shape, generator=generator)
+        dropped = torch.rand(2, num_trials, generator=generator).to(device)
+        return PriorDraws(
+            times=times.to(device),
+            noise=noise.to(device),
+            drop_brain=dropped[0] < self.config.drop_condition,
+            drop_image=dropped[1] < self.config.drop_image,
+        )
+
+    def loss_of(
+        self,
+        brain_tokens: Float[Tensor, "trials tokens width"],
+        image_tokens: Float[Tensor, "trials tokens width"],
+        draws: PriorDraws,
+    ) -> Float[Tensor, ""]:
+        """The loss of what has been drawn."""
         return self.loss_at(
             brain_tokens,
             image_tokens,
-            times,
-            noise,
-            drop_brain=dropped[0] < self.config.drop_condition,
-            drop_image=dropped[1] < self.config.drop_image,
+            draws.times,
+            draws.noise,
+            drop_brain=draws.drop_brain,
+            drop_image=draws.drop_image,
         )
 
     def loss_at(

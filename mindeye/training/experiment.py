@@ -73,6 +73,10 @@ class ScheduleConfig:
     batch: int = 32
     """Images in a batch, over all processes; none stands twice in one, but for images that several
     subjects saw (`subjects_together`)."""
+    micro_batch: int | None = None
+    """Images that a process has in memory at once; its whole part of the batch when left out.
+    Fewer need less memory and one more forward for each image; the losses stay those of the whole
+    batch, contrast included."""
     steps_per_epoch: int | None = None
     """Batches that count as an epoch; as many as show every training image once when left out."""
     subjects_together: bool = False
@@ -104,8 +108,9 @@ class ScheduleConfig:
             )
         for name in ("warmup", "mean_of_repeats"):
             require_share(f"schedule.{name}", getattr(self, name))
-        steps = self.steps_per_epoch
-        require(steps is None or steps >= 1, "schedule.steps_per_epoch", steps, "1 or more")
+        for name in ("steps_per_epoch", "micro_batch"):
+            count = getattr(self, name)
+            require(count is None or count >= 1, f"schedule.{name}", count, "1 or more")
         known, named = self.presentation in PRESENTATIONS, ", ".join(PRESENTATIONS)
         require(known, "schedule.presentation", self.presentation, f"one of {named}")
         for name in ("weight_decay", "ridge_decay", "save_every_s"):

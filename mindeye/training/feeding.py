@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from mindeye.training.ahead import one_ahead
-from mindeye.training.objective import StepBatch
+from mindeye.training.drawn_step import StepBatch
 from mindeye.training.order import derived_seed
 from mindeye.training.state import TrainingState
 from mindeye.training.step_batch import step_batch

@@ -1,14 +1,14 @@
 """All that a step computes before its update, as one module."""
 
-import torch
 from torch import Tensor, nn
 
 from mindeye.models.decoder import Decoder
-from mindeye.quirks import Quirks
 from mindeye.targets.vae import VaeTarget
+from mindeye.training.drawn_step import DrawnStep
 from mindeye.training.experiment import LossConfig
-from mindeye.training.objective import StepBatch, step_losses
+from mindeye.training.objective import outputs_for_contrast, step_losses
 from mindeye.training.schedule import Phase
+from mindeye.training.share import Share
 
 
 class StepForward(nn.Module):
@@ -26,11 +26,12 @@ class StepForward(nn.Module):
 
     def forward(
         self,
-        batch: StepBatch,
+        step: DrawnStep,
         config: LossConfig,
-        phase: Phase,
-        quirks: Quirks,
-        generator: torch.Generator,
+        phase: Phase | None,
+        share: Share,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See `step_losses`."""
-        return step_losses(self.decoder, batch, config, phase, quirks, generator, self.vae)
+        """See `step_losses`; without a phase only `outputs_for_contrast`, in the second place."""
+        if phase is None:
+            return {}, outputs_for_contrast(self.decoder, step, config, share)
+        return step_losses(self.decoder, step, config, phase, share, self.vae)

@@ -1,9 +1,11 @@
 """One update of the decoder's weights."""
 
+import math
+
 import torch
 
-from mindeye.training.objective import StepBatch
-from mindeye.training.order import derived_seed
+from mindeye.training.drawn_step import StepBatch, drawn_step
+from mindeye.training.gradients import add_gradients
 from mindeye.training.schedule import Phase
 from mindeye.training.starting import training_mode
 from mindeye.training.state import TrainingState
@@ -17,22 +19,19 @@ def one_step(
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    config, accelerator = state.config, state.accelerator
-    training_mode(state.decoder)
-    with torch.random.fork_rng(), accelerator.autocast():
-        # Dropout draws from torch's global stream: fixed here by the step, restored after it.
-        torch.manual_seed(derived_seed(config.seed, step, 1))
-        quirks = config.quirks.resolved()
-        losses, monitors = state.wrapped(batch, config.losses, phase, quirks, generator)
-        total = sum(losses.values())
+    config, decoder = state.config, state.decoder
+    training_mode(decoder)
+    quirks = config.quirks.resolved()
+    drawn = drawn_step(decoder.prior, batch, config.losses, phase, quirks, generator)
+    state.optimizer.zero_grad(set_to_none=True)
+    losses, monitors = add_gradients(state, drawn, step, phase)
     values = {name: value.item() for name, value in {**losses, **monitors}.items()}
-    if not torch.isfinite(total):
+    total = sum(values[name] for name in losses)
+    if not math.isfinite(total):
         parts = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
         raise FloatingPointError(
-            f"The loss is {total.item()} at step {step}: {parts}. "
+            f"The loss is {total} at step {step}: {parts}. "
             "Lower schedule.learning_rate; the last good checkpoint is kept."
         )
-    state.optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(total)
     state.optimizer.step()
     return values

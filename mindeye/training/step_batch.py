@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mindeye.training.augmentation import augmented
 from mindeye.training.decoded_pictures import comparable
+from mindeye.training.drawn_step import StepBatch, TargetBatch
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.networks import FrozenNetworks
-from mindeye.training.objective import StepBatch, TargetBatch
 from mindeye.training.order import BatchRows
 from mindeye.training.presentation import Moment, presented
 from mindeye.training.subjects import Material, Subject, take

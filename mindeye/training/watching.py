@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from mindeye.training.drawn_step import StepBatch
 from mindeye.training.feeding import fed
-from mindeye.training.objective import StepBatch
 from mindeye.training.speed import Speed, Stopwatch
 from mindeye.training.state import TrainingState
 

@@ -10,7 +10,7 @@ import torch
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
-from mindeye.training import forward
+from mindeye.training import forward, step
 from mindeye.training.loop import train
 
 
@@ -47,13 +47,13 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
 
 @pytest.mark.parametrize("quirk", ["lost_labels", "crossed_labels", "unmixed_targets"])
 def test_every_step_knows_the_quirks_of_mixing(tiny_experiment, tmp_path, monkeypatch, quirk):
-    plain, seen = forward.step_losses, []
+    plain, seen = step.drawn_step, []
 
-    def recording(decoder, batch, config, phase, quirks, *rest):
+    def recording(prior, batch, config, phase, quirks, generator):
         seen.append(quirks)
-        return plain(decoder, batch, config, phase, quirks, *rest)
+        return plain(prior, batch, config, phase, quirks, generator)
 
-    monkeypatch.setattr(forward, "step_losses", recording)
+    monkeypatch.setattr(step, "drawn_step", recording)
     config = replace(tiny_experiment, quirks=Quirks(**{quirk: True}))
     train(config, tmp_path / "run")
     assert [one.switched_on() for one in seen] == [(quirk,)] * 12
@@ -65,9 +65,9 @@ def test_mixco_ends_with_an_epoch_only_where_the_quirk_says_so(
 ):
     plain, phases = forward.step_losses, []
 
-    def recording(decoder, batch, config, phase, *rest):
+    def recording(decoder, drawn, config, phase, *rest):
         phases.append(phase)
-        return plain(decoder, batch, config, phase, *rest)
+        return plain(decoder, drawn, config, phase, *rest)
 
     monkeypatch.setattr(forward, "step_losses", recording)
     train(replace(tiny_experiment, quirks=Quirks(phases_by_epoch=by_epoch)), tmp_path / "run")

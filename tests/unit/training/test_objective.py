@@ -6,10 +6,13 @@ import torch
 from mindeye.losses import Mixing
 from mindeye.models.decoder import Decoder
 from mindeye.quirks import Quirks
+from mindeye.training import drawn_step as drawing
 from mindeye.training import objective
+from mindeye.training.drawn_step import StepBatch, TargetBatch, drawn_step, mixed_batch
 from mindeye.training.experiment import LossConfig
-from mindeye.training.objective import StepBatch, TargetBatch, mixed_batch, step_losses
+from mindeye.training.objective import step_losses
 from mindeye.training.schedule import Phase
+from mindeye.training.share import whole
 from mindeye.types import SubjectBatch
 
 
@@ -41,7 +44,13 @@ def scans(trials: int = 8, subject: int = 1, voxels: int = 20) -> SubjectBatch:
 
 def losses_of(decoder: Decoder, config: LossConfig, phase: Phase, seed: int = 0, **quirks):
     batch = StepBatch(parts=[scans()], targets=targets())
-    return step_losses(decoder, batch, config, phase, Quirks(**quirks).resolved(), seeded(seed))
+    return losses_of_batch(decoder, batch, config, phase, seed, **quirks)
+
+
+def losses_of_batch(decoder, batch, config, phase, seed: int = 0, share=None, **quirks):
+    resolved = Quirks(**quirks).resolved()
+    drawn = drawn_step(decoder.prior, batch, config, phase, resolved, seeded(seed))
+    return step_losses(decoder, drawn, config, phase, share or whole(drawn.num_trials))
 
 
 def test_losses_carry_their_weights(decoder):
@@ -64,7 +73,7 @@ def test_scans_are_mixed_in_the_first_phase_only(decoder):
 
 def chosen_mixing(monkeypatch, kept, partner) -> None:
     mixing = Mixing(kept=torch.tensor(kept), partner=torch.tensor(partner))
-    monkeypatch.setattr(objective, "draw_mixing", lambda *_, **__: mixing)
+    monkeypatch.setattr(drawing, "draw_mixing", lambda *_, **__: mixing)
 
 
 def test_a_mixed_scan_wants_the_tokens_and_latents_of_its_larger_part(decoder, monkeypatch):
@@ -122,7 +131,7 @@ def test_trials_of_several_subjects_are_each_others_contrast(tiny_experiment, mo
         objective, "soft_contrastive", lambda brain, *_: seen.append(brain) or torch.zeros(())
     )
     batch = StepBatch(parts=parts, targets=targets(8))
-    losses, _ = step_losses(decoder, batch, LossConfig(), SOFT, Quirks().resolved(), seeded())
+    losses, _ = losses_of_batch(decoder, batch, LossConfig(), SOFT)
     apart = [decoder(part.betas, part.subject).embeddings for part in parts]
     torch.testing.assert_close(seen[0], torch.cat(apart))
     assert losses.keys() == {"contrastive", "prior", "low_level"}
@@ -132,8 +141,8 @@ def test_the_priors_loss_sees_as_many_trials_as_told(decoder, monkeypatch):
     seen = []
     monkeypatch.setattr(
         decoder.prior,
-        "loss",
-        lambda brain, images, generator: seen.append((len(brain), len(images))) or torch.zeros(()),
+        "loss_of",
+        lambda brain, images, _: seen.append((len(brain), len(images))) or torch.zeros(()),
     )
     losses_of(decoder, LossConfig(prior_trials=3), SOFT)
     losses_of(decoder, LossConfig(prior_trials=None), SOFT)
@@ -145,11 +154,11 @@ def test_the_prior_sees_trials_of_every_subject(tiny_experiment, monkeypatch):
     decoder = Decoder(tiny_experiment.decoder, num_voxels_of={1: 20, 2: 7}, **shapes).eval()
     seen = []
     monkeypatch.setattr(
-        decoder.prior, "loss", lambda brain, images, _: seen.append(images) or torch.zeros(())
+        decoder.prior, "loss_of", lambda brain, images, _: seen.append(images) or torch.zeros(())
     )
     batch = StepBatch(parts=[scans(3), scans(5, subject=2, voxels=7)], targets=targets(8))
     config = LossConfig(prior_trials=4)
-    step_losses(decoder, batch, config, SOFT, Quirks().resolved(), seeded())
+    losses_of_batch(decoder, batch, config, SOFT)
     torch.testing.assert_close(seen[0], targets(8).tokens[[0, 1, 3, 4]])
 
 
