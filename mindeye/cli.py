@@ -1,8 +1,11 @@
 """`mindeye VERB`: parses, calls one library function, prints."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if rest and not getattr(options, "takes_overrides", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.overrides = rest
+    # Of several processes (torchrun, accelerate launch), the first one speaks.
+    is_first = os.environ.get("RANK", "0") == "0"
     try:
-        for line in options.perform(options) or ():
-            print(line)
+        with nullcontext() if is_first else redirect_stdout(io.StringIO()):
+            for line in options.perform(options) or ():
+                print(line)
     except KeyboardInterrupt:
         # Through tqdm, so that the message stands on a line of its own, not behind a bar.
         tqdm.write("Interrupted. Run the same command again: it goes on from here.", sys.stderr)
@@ -44,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.debug:
             raise
         message = error.args[0] if isinstance(error, KeyError) else error
-        tqdm.write(f"mindeye: {message}", sys.stderr)
+        if is_first or getattr(error, "is_told_here", False):
+            tqdm.write(f"mindeye: {message}", sys.stderr)
         sys.exit(2)
 
 

@@ -2,6 +2,7 @@
 
 import time
 
+from mindeye.training.among_processes import numbers_of_all
 from mindeye.training.state import TrainingState
 
 
@@ -10,8 +11,7 @@ def resume(state: TrainingState) -> int:
     saved = state.run.load_checkpoint()
     if not saved:
         return 0
-    state.decoder.load_state_dict(saved["weights"])
-    state.optimizer.load_state_dict(saved["optimizer"])
+    state.load(saved["weights"], saved["optimizer"])
     return saved["step"]
 
 
@@ -26,13 +26,15 @@ class CheckpointKeeper:
         """To be called when a step is done."""
         state = self.state
         due = time.monotonic() - self.saved_at > state.config.schedule.save_every_s
-        if not (due and state.accelerator.is_main_process):
+        if state.is_sharded:
+            # The first process' clock decides, but each holds a part.
+            due = bool(numbers_of_all(due)[0])
+        if not due:
             return
-        state.run.save_checkpoint(
-            {
-                "weights": state.decoder.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-                "step": step + 1,
-            }
-        )
+        self.saved_at = time.monotonic()
+        if not (state.is_sharded or state.accelerator.is_main_process):
+            return
+        saved = {"weights": state.full_weights(), "optimizer": state.full_optimizer()}
+        if state.accelerator.is_main_process:
+            state.run.save_checkpoint({**saved, "step": step + 1})
         self.saved_at = time.monotonic()

@@ -23,4 +23,6 @@ def _batches(state: TrainingState, first: int) -> Iterator[tuple[int, StepBatch,
     config, device = state.config, state.accelerator.device
     for rows in state.length.batches(config.seed, first):
         generator = torch.Generator().manual_seed(derived_seed(config.seed, rows.step))
-        yield rows.step, step_batch(config, state.material, rows, generator, device), generator
+        share = state.share(config.schedule.batch)
+        batch = step_batch(config, state.material, rows, generator, device, share)
+        yield rows.step, batch, generator

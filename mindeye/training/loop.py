@@ -9,18 +9,25 @@ from torch import Tensor
 
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import DiffusionPrior
-from mindeye.models.saved import new_decoder, save_architecture
+from mindeye.models.saved import new_decoder
 from mindeye.run import RunFolder
+from mindeye.training.beginning import begin, describe, opened
 from mindeye.training.checkpoints import CheckpointKeeper, resume
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.forward import StepForward
-from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_of
-from mindeye.training.networks import open_networks
+from mindeye.training.kept_subjects import kept_subjects
 from mindeye.training.optimizer import decay_groups
-from mindeye.training.plan import blank_decoder, prepared_subjects
-from mindeye.training.provenance import provenance_of
+from mindeye.training.processes import (
+    agree_on,
+    ending_together,
+    main_first,
+    started_accelerator,
+    together,
+)
+from mindeye.training.provenance import note_processes
 from mindeye.training.schedule import one_cycle
-from mindeye.training.starting import checked_start, train_only
+from mindeye.training.sharded import in_one_piece
+from mindeye.training.starting import train_only
 from mindeye.training.state import TrainingState
 from mindeye.training.step import one_step
 from mindeye.training.subjects import Material, open_subject
@@ -51,34 +58,32 @@ def train(
             shard is not the one that was written (SHA-256).
         FloatingPointError: a loss is not finite; step and losses are named.
     """
-    accelerator = Accelerator(step_scheduler_with_optimizer=False)
-    if accelerator.num_processes > 1:
-        raise ValueError(
-            f"{accelerator.num_processes} processes were started, but training runs in one for "
-            "now. Use `accelerate launch --num_processes 1`, on a GPU where there is one."
-        )
-    prepared = prepared_subjects(config)
-    networks = open_networks(config, accelerator.device)
-    # Before anything is written.
-    blank = blank_decoder(config, prepared, networks)
-    start = checked_start(blank, config, networks, prepared)
-    run = RunFolder(path=run_path)
-    if not run.is_finished:
-        for one in prepared:
-            one.verify(("train", "validation"))
-    run.begin(config, provenance_of(config, prepared, networks))
+    with ending_together():
+        accelerator = started_accelerator(config)
+        run = RunFolder(path=run_path)
+        return _train(config, run, accelerator, progress, embed_progress, watchers)
+
+
+def _train(
+    config: ExperimentConfig,
+    run: RunFolder,
+    accelerator: Accelerator,
+    progress: Progress | None,
+    embed_progress: Callable[[int, int], None] | None,
+    watchers: Sequence[Watcher],
+) -> RunFolder:
+    found = together(lambda: opened(config, run, accelerator))
+    main_first(accelerator, lambda: begin(config, run, accelerator, found))
     if run.is_finished:
         return run
-    material = Material(
-        subjects={one.subject: open_subject(one, networks, embed_progress) for one in prepared},
-        networks=networks,
+    networks, prepared = found.networks, found.prepared
+    subjects = main_first(
+        accelerator,
+        lambda: {one.subject: open_subject(one, networks, embed_progress) for one in prepared},
     )
-    for one in prepared:
-        bundle = run.path / "bundle" / f"subj{one.subject:02d}"
-        if not bundle.exists():
-            one.bundle.save(bundle)
-    keep_bundles(config, run, kept_subjects(config, material.subjects))
-    decoder = begun_decoder(config, run, material, start)
+    material = Material(subjects=subjects, networks=networks)
+    main_first(accelerator, lambda: describe(config, run, accelerator, material))
+    decoder = together(lambda: begun_decoder(config, run, material, found.start))
     schedule = config.schedule
     optimizer = torch.optim.AdamW(
         decay_groups(decoder, schedule.weight_decay, schedule.ridge_decay, config.quirks),
@@ -95,10 +100,9 @@ def train(
         material=material,
     )
     with Audience(state, watchers) as audience:
-        run_steps(state, progress, audience)
-    if accelerator.is_main_process:
-        run.finish(state.decoder.state_dict())
-    accelerator.wait_for_everyone()
+        run_steps(state, progress if accelerator.is_main_process else None, audience)
+    weights = state.full_weights()
+    main_first(accelerator, lambda: run.finish(weights) if accelerator.is_main_process else None)
     return run
 
 
@@ -108,16 +112,9 @@ def begun_decoder(
     material: Material,
     start: Mapping[str, Tensor],
 ) -> Decoder:
-    """The decoder before the first step; the run folder holds its architecture."""
+    """The decoder before the first step, of the architecture that the run folder holds."""
     torch.manual_seed(config.seed)
-    subjects, networks = material.subjects, material.networks
-    save_architecture(
-        run.path,
-        config.network,
-        num_voxels_of=voxels_of(config, [one.prepared for one in subjects.values()]),
-        token_shape=networks.clip.token_shape,
-        latent_shape=networks.vae.latent_shape,
-    )
+    subjects = material.subjects
     decoder = new_decoder(run.path)
     if isinstance(decoder.prior, DiffusionPrior):
         tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
@@ -131,7 +128,10 @@ def run_steps(state: TrainingState, progress: Progress | None, audience: Audienc
     """All steps from the last checkpoint on."""
     config, length = state.config, state.length
     schedule, by_epoch = config.schedule, bool(config.quirks.resolved().phases_by_epoch)
-    first = resume(state)
+    first = together(lambda: resume(state))
+    agree_on(first, "step to begin with")
+    if state.accelerator.is_main_process:
+        note_processes(state.run, first, state.accelerator.num_processes)
     keeper = CheckpointKeeper(state)
     for step, batch, generator in audience.watched(first):
         rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
@@ -151,11 +151,13 @@ def record(
 ) -> None:
     """Writes a line of the log, where one is due; with the validation at the end of an epoch."""
     ends_epoch = (step + 1) % state.length.steps_per_epoch == 0
-    if not (state.accelerator.is_main_process and (ends_epoch or step % LOG_EVERY == 0)):
+    if not (ends_epoch or step % LOG_EVERY == 0):
         return
     speed = audience.stopwatch.speed()
     line = {"step": step, "learning_rate": rate, **values}
-    if ends_epoch:
-        line |= validation(state.config, state.decoder, state.material, step)
-    state.run.append_log(line)
-    audience.logged(line, speed)
+    if ends_epoch and (state.is_sharded or state.accelerator.is_main_process):
+        with in_one_piece(state.wrapped):
+            line |= validation(state.config, state.decoder, state.material, step)
+    if state.accelerator.is_main_process:
+        state.run.append_log(line)
+        audience.logged(line, speed)

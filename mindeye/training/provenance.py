@@ -5,6 +5,8 @@ from typing import Any
 
 from mindeye.config import to_mapping
 from mindeye.data.batches import PreparedSubject
+from mindeye.files import write_json
+from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.kept_subjects import data_of_kept
 from mindeye.training.networks import FrozenNetworks
@@ -42,3 +44,13 @@ def provenance_of(
         "data": [*(one.manifest for one in prepared), *(manifest for _, manifest in kept)],
         "simulated": next(filter(None, (one.manifest["simulated"] for one in prepared)), None),
     }
+
+
+def note_processes(run: RunFolder, step: int, num_processes: int) -> None:
+    """Notes from which step on so many processes trained; steps before the first note had one."""
+    about = run.provenance()
+    noted = about.get("processes", [])
+    if num_processes == (noted[-1]["processes"] if noted else 1):
+        return
+    noted = [*noted, {"from_step": step, "processes": num_processes}]
+    write_json(run.path / "provenance.json", {**about, "processes": noted})

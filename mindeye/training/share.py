@@ -80,10 +80,8 @@ def whole(num_trials: int) -> Share:
     return Share(first=0, last=num_trials, num_trials=num_trials)
 
 
-def own_shares(
-    num_trials: int, *, process: int, num_processes: int, micro_batch: int | None
-) -> list[Share]:
-    """The shares of one process, at most `micro_batch` trials each.
+def process_share(num_trials: int, process: int, num_processes: int) -> Share:
+    """What one of several processes computes of a batch: as many trials as each of the others.
 
     Raises:
         ValueError: the processes would get unequal shares.
@@ -94,8 +92,13 @@ def own_shares(
             f"Choose a schedule.batch that {num_processes} divides."
         )
     size = num_trials // num_processes
-    start, step = process * size, min(micro_batch or size, size)
+    return Share(first=process * size, last=(process + 1) * size, num_trials=num_trials)
+
+
+def in_turns(share: Share, micro_batch: int | None) -> list[Share]:
+    """The same trials, at most `micro_batch` at once."""
+    size = min(micro_batch or share.num_trials, share.last - share.first)
     return [
-        Share(first=first, last=min(first + step, start + size), num_trials=num_trials)
-        for first in range(start, start + size, step)
+        replace(share, first=first, last=min(first + size, share.last))
+        for first in range(share.first, share.last, size)
     ]

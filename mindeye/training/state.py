@@ -1,16 +1,19 @@
 """What all steps of a training share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from mindeye.models.decoder import Decoder
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import TrainingLength, length_of
-from mindeye.training.share import Share, own_shares
+from mindeye.training.sharded import gathered, load_optimizer, load_weights
+from mindeye.training.share import Share, in_turns, process_share
 from mindeye.training.subjects import Material
 
 
@@ -33,11 +36,29 @@ class TrainingState:
     def length(self) -> TrainingLength:
         return length_of(self.config.schedule, self.material.num_images_of)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds a part of the weights alone."""
+        return self.accelerator.is_fsdp2
+
+    def share(self, num_trials: int) -> Share:
+        """What this process computes of a batch."""
+        processes = self.accelerator.num_processes
+        return process_share(num_trials, self.accelerator.process_index, processes)
+
     def shares(self, num_trials: int) -> list[Share]:
-        """What this process computes of a batch, in turns that fit into memory."""
-        return own_shares(
-            num_trials,
-            process=self.accelerator.process_index,
-            num_processes=self.accelerator.num_processes,
-            micro_batch=self.config.schedule.micro_batch,
-        )
+        """The same in turns that fit into memory."""
+        return in_turns(self.share(num_trials), self.config.schedule.micro_batch)
+
+    def full_weights(self) -> dict[str, Tensor]:
+        """The decoder's weights; all processes must ask, for each may hold a part."""
+        return gathered(self.decoder.state_dict())
+
+    def full_optimizer(self) -> dict[str, Any]:
+        """The optimizer's state, likewise."""
+        return gathered(self.optimizer.state_dict())
+
+    def load(self, weights: Mapping[str, Tensor], optimizer: Mapping[str, Any]) -> None:
+        """Takes over what `full_weights` and `full_optimizer` gave, in whatever processes."""
+        load_weights(self.decoder, weights)
+        load_optimizer(self.optimizer, optimizer)

@@ -1,10 +1,12 @@
 """One update of the decoder's weights."""
 
 import math
+from dataclasses import fields, replace
 
 import torch
 
-from mindeye.training.drawn_step import StepBatch, drawn_step
+from mindeye.training.among_processes import of_all_processes
+from mindeye.training.drawn_step import StepBatch, TargetBatch, drawn_step
 from mindeye.training.gradients import add_gradients
 from mindeye.training.schedule import Phase
 from mindeye.training.starting import training_mode
@@ -22,6 +24,8 @@ def one_step(
     config, decoder = state.config, state.decoder
     training_mode(decoder)
     quirks = config.quirks.resolved()
+    if state.accelerator.num_processes > 1:
+        batch = replace(batch, targets=_targets_of_all(batch.targets))
     drawn = drawn_step(decoder.prior, batch, config.losses, phase, quirks, generator)
     state.optimizer.zero_grad(set_to_none=True)
     losses, monitors = add_gradients(state, drawn, step, phase)
@@ -35,3 +39,11 @@ def one_step(
         )
     state.optimizer.step()
     return values
+
+
+def _targets_of_all(own: TargetBatch) -> TargetBatch:
+    """The targets of the whole batch, of which every process has read its part."""
+    columns = {field.name: getattr(own, field.name) for field in fields(TargetBatch)}
+    return TargetBatch(
+        **{name: None if one is None else of_all_processes(one) for name, one in columns.items()}
+    )

@@ -14,8 +14,11 @@ from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.networks import FrozenNetworks
 from mindeye.training.order import BatchRows
 from mindeye.training.presentation import Moment, presented
+from mindeye.training.share import Share, whole
 from mindeye.training.subjects import Material, Subject, take
 from mindeye.types import SubjectBatch
+
+ALL = slice(None)
 
 
 def step_batch(
@@ -24,8 +27,13 @@ def step_batch(
     rows: BatchRows,
     generator: torch.Generator,
     device: torch.device,
+    share: Share | None = None,
 ) -> StepBatch:
-    """What a step learns from; its randomness comes from `generator`."""
+    """What a step learns from; its randomness comes from `generator`.
+
+    With a share, targets are those of its images alone; scans are always those of the batch, which
+    are mixed among each other.
+    """
     moment = Moment(
         step=rows.step,
         pass_number=rows.pass_number,
@@ -34,7 +42,9 @@ def step_batch(
         generator=generator,
     )
     parts, targets = [], []
-    for number, own in rows.rows_of.items():
+    trials_of = [len(own) for own in rows.rows_of.values()]
+    cuts = (share or whole(sum(trials_of))).cuts(trials_of)
+    for (number, own), cut in zip(rows.rows_of.items(), cuts, strict=True):
         subject = material.subjects[number]
         repeats = take(subject.train, own)
         betas = presented(repeats, config.schedule.presentation, moment)
@@ -42,7 +52,9 @@ def step_batch(
             SubjectBatch(subject=number, betas=betas.to(device), image_ids=repeats.image_ids)
         )
         targets.append(
-            targets_of(subject, repeats.image_ids, material.networks, config, generator, device)
+            targets_of(
+                subject, repeats.image_ids, material.networks, config, generator, device, cut
+            )
         )
     return StepBatch(parts=parts, targets=joined_targets(targets))
 
@@ -55,25 +67,30 @@ def targets_of(
     config: ExperimentConfig,
     generator: torch.Generator,
     device: torch.device,
+    cut: slice = ALL,
 ) -> TargetBatch:
-    """What the decoder shall say of some images; from the cache, but for what changes each time."""
-    latents = subject.targets.latents(image_ids).to(device)
+    """What the decoder shall say of some images; from the cache, but for what changes each time.
+
+    Changes are drawn for all images, targets are made of those in `cut`.
+    """
+    own = image_ids[cut]
+    latents = subject.targets.latents(own).to(device)
     if not (networks.augmentation or networks.teacher or config.losses.of_decoded):
-        return TargetBatch(tokens=subject.targets.tokens(image_ids).to(device), latents=latents)
+        return TargetBatch(tokens=subject.targets.tokens(own).to(device), latents=latents)
     pictures = subject.pictures(image_ids)
     if networks.augmentation:
-        seen = augmented(pictures, networks.augmentation, generator)
+        seen = augmented(pictures, networks.augmentation, generator)[cut]
         tokens = networks.clip.tokens(seen.to(device)).float()
     else:
-        tokens = subject.targets.tokens(image_ids).to(device)
+        tokens = subject.targets.tokens(own).to(device)
     maps, augmented_maps = None, None
     if networks.teacher:
-        other_view = augmented(pictures, config.map_augmentation, generator)
-        maps = networks.teacher.maps(pictures.to(device)).float()
+        other_view = augmented(pictures, config.map_augmentation, generator)[cut]
+        maps = networks.teacher.maps(pictures[cut].to(device)).float()
         augmented_maps = networks.teacher.maps(other_view.to(device)).float()
     shown = None
     if config.losses.of_decoded:
-        shown = comparable(pictures.to(device), networks.vae, config.losses)
+        shown = comparable(pictures[cut].to(device), networks.vae, config.losses)
     return TargetBatch(
         tokens=tokens,
         latents=latents,
