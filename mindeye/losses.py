@@ -74,34 +74,39 @@ def joint_mixing(parts: Sequence[Mixing], *, crossed: bool = False) -> Mixing:
 
 
 def mixed_contrastive(
-    brain: Float[Tensor, "trials features"],
-    images: Float[Tensor, "trials features"],
+    similarities: Float[Tensor, "trials trials"],
     labels: Float[Tensor, "trials trials"],
     temperature: float,
 ) -> Float[Tensor, ""]:
     """BiMixCo: cross entropy of brain-image similarities with mixed labels, both directions.
 
-    Both inputs are unit vectors; `labels` is the matrix of a `Mixing` (identity: plain InfoNCE).
+    Args:
+        similarities: cosines, a row for each scan, a column for each image.
+        labels: the matrix of a `Mixing` (identity: plain InfoNCE).
 
     Source: MindEye1 (arXiv:2305.18274) 3.2.
     """
-    logits = brain @ images.T / temperature
+    logits = similarities / temperature
     forward = -(logits.log_softmax(-1) * labels).sum(-1).mean()
     backward = -(logits.T.log_softmax(-1) * labels.T).sum(-1).mean()
     return (forward + backward) / 2
 
 
 def soft_contrastive(
-    brain: Float[Tensor, "trials features"],
-    images: Float[Tensor, "trials features"],
+    similarities: Float[Tensor, "trials trials"],
+    image_similarities: Float[Tensor, "trials trials"],
     temperature: float,
 ) -> Float[Tensor, ""]:
     """SoftCLIP: the images' similarities among themselves are the labels.
 
+    Args:
+        similarities: cosines, a row for each scan, a column for each image.
+        image_similarities: the same between the images.
+
     Source: MindEye1 (arXiv:2305.18274) 3.2.
     """
-    logits = brain @ images.T / temperature
-    labels = (images @ images.T / temperature).softmax(-1)
+    logits = similarities / temperature
+    labels = (image_similarities / temperature).softmax(-1)
     forward = -(logits.log_softmax(-1) * labels).sum(-1).mean()
     backward = -(logits.T.log_softmax(-1) * labels).sum(-1).mean()
     return (forward + backward) / 2
@@ -115,12 +120,10 @@ def latent_distance(
     return (predicted - wanted).abs().mean()
 
 
-def top1_share(
-    brain: Float[Tensor, "trials features"], images: Float[Tensor, "trials features"]
-) -> Float[Tensor, ""]:
+def top1_share(similarities: Float[Tensor, "trials trials"]) -> Float[Tensor, ""]:
     """Share of trials whose own image is the most similar of the batch (a monitor, no loss)."""
-    own: Int[Tensor, trials] = torch.arange(len(brain), device=brain.device)
-    return ((brain @ images.T).argmax(-1) == own).float().mean()
+    own: Int[Tensor, trials] = torch.arange(len(similarities), device=similarities.device)
+    return (similarities.argmax(-1) == own).float().mean()
 
 
 def soft_map_contrast(

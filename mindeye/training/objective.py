@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 from jaxtyping import Float, Int
-from torch import Tensor, cat
+from torch import Tensor
 
 from mindeye.losses import (
     latent_distance,
@@ -48,11 +49,13 @@ def step_losses(
     images, wanted = embedding_of(targets.tokens), step.mixed.wanted
     output = joined([decoder(part.betas, part.subject) for part in parts])
     embeddings = share.among_all("embeddings", output.embeddings)
-    if phase.mixes:
-        labels = step.mixed.labels
-        contrastive = mixed_contrastive(embeddings, images, labels, phase.temperature)
-    else:
-        contrastive = soft_contrastive(embeddings, images, phase.temperature)
+    # Rounded to half precision, cosines divided by so low a temperature would be off by 0.3.
+    with torch.autocast(images.device.type, enabled=False):
+        similarities = embeddings @ images.T
+        if phase.mixes:
+            contrastive = mixed_contrastive(similarities, step.mixed.labels, phase.temperature)
+        else:
+            contrastive = soft_contrastive(similarities, images @ images.T, phase.temperature)
     prior = prior_loss(decoder.prior, output.brain_tokens, step, share)
     losses = {
         "contrastive": config.contrastive * share.of_contrast(contrastive),
@@ -61,7 +64,7 @@ def step_losses(
     if output.low_level_latents is not None:
         blurry = LowLevelOutput(output.low_level_latents, output.low_level_maps)
         losses |= low_level_losses(blurry, targets, wanted, config, share, vae)
-    return losses, {"top1": share.of_mean(top1_share(embeddings.detach(), images[wanted]))}
+    return losses, {"top1": share.of_mean(top1_share(similarities.detach()[:, wanted]))}
 
 
 def outputs_for_contrast(
@@ -91,7 +94,8 @@ def prior_loss(
         # Any trial, counted as nothing: the prior is part of every process' step.
         places, rows = [0], [share.first]
     wanted = step.targets.tokens[step.mixed.wanted[rows]]
-    own = brain_tokens[[row - share.first for row in rows]]
+    everything = len(rows) == len(brain_tokens)
+    own = brain_tokens if everything else brain_tokens[[row - share.first for row in rows]]
     loss = prior.loss_of(own, wanted, draws if weight == 1 else draws.of(places))
     return loss if weight == 1 else weight * loss
 
@@ -127,4 +131,4 @@ def joined(outputs: Sequence[Outputs]) -> Outputs:
     if len(outputs) == 1:
         return outputs[0]
     columns = zip(*outputs, strict=True)
-    return type(outputs[0])(*(None if one[0] is None else cat(one) for one in columns))
+    return type(outputs[0])(*(None if one[0] is None else torch.cat(one) for one in columns))

@@ -39,7 +39,7 @@ def validation(
             pictures = augmented(subject.pictures(image_ids), networks.augmentation, generator)
             tokens = networks.clip.tokens(pictures.to(device)).float()
         output = decoder(subject.validation.mean().to(device), number)
-        found = top1_share(output.embeddings, embedding_of(tokens))
+        found = top1_share(output.embeddings @ embedding_of(tokens).T)
         values[f"validation_top1_subj{number:02d}"] = found.item()
     return values
 

@@ -23,18 +23,20 @@ def test_mixed_contrast_is_the_published_bidirectional_mixco(golden):
     # The golden partners have no fixed point: both ways to write the labels agree.
     torch.testing.assert_close(mixing.matrix(), mixing.lossy_labels())
     brain, image = golden["loss.brain"], golden["loss.image"]
-    loss = mixed_contrastive(brain, image, mixing.matrix(), 0.006)
+    loss = mixed_contrastive(brain @ image.T, mixing.matrix(), 0.006)
     torch.testing.assert_close(loss, golden["loss.bimixco_t0.006"], **TOLERANCE)
 
 
 def test_unmixed_contrast_is_the_published_nce(golden):
-    loss = mixed_contrastive(golden["loss.brain"], golden["loss.image"], torch.eye(12), 0.006)
+    similarities = golden["loss.brain"] @ golden["loss.image"].T
+    loss = mixed_contrastive(similarities, torch.eye(12), 0.006)
     torch.testing.assert_close(loss, golden["loss.plain_nce_t0.006"], **TOLERANCE)
 
 
 @pytest.mark.parametrize("temperature", [0.004, 0.0075, 0.125])
 def test_soft_contrast_is_the_published_softclip(golden, temperature):
-    loss = soft_contrastive(golden["loss.brain"], golden["loss.image"], temperature)
+    brain, images = golden["loss.brain"], golden["loss.image"]
+    loss = soft_contrastive(brain @ images.T, images @ images.T, temperature)
     torch.testing.assert_close(loss, golden[f"loss.softclip_t{temperature}"], **TOLERANCE)
 
 

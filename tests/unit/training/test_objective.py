@@ -128,12 +128,13 @@ def test_trials_of_several_subjects_are_each_others_contrast(tiny_experiment, mo
     parts = [scans(3), scans(5, subject=2, voxels=7)]
     seen = []
     monkeypatch.setattr(
-        objective, "soft_contrastive", lambda brain, *_: seen.append(brain) or torch.zeros(())
+        objective, "soft_contrastive", lambda found, *_: seen.append(found) or torch.zeros(())
     )
     batch = StepBatch(parts=parts, targets=targets(8))
     losses, _ = losses_of_batch(decoder, batch, LossConfig(), SOFT)
     apart = [decoder(part.betas, part.subject).embeddings for part in parts]
-    torch.testing.assert_close(seen[0], torch.cat(apart))
+    images = torch.nn.functional.normalize(targets(8).tokens.flatten(1), dim=-1)
+    torch.testing.assert_close(seen[0], torch.cat(apart) @ images.T)
     assert losses.keys() == {"contrastive", "prior", "low_level"}
 
 
@@ -177,3 +178,32 @@ def test_a_decoder_without_low_level_head_has_no_such_loss(tiny_experiment):
     losses, monitors = losses_of(decoder, LossConfig(), SOFT)
     assert losses.keys() == {"contrastive", "prior"}
     assert monitors.keys() == {"top1"}
+
+
+def test_top1_counts_the_images_that_mixed_scans_want(decoder, monkeypatch):
+    kept = [1.0, 0.3, 0.2, 1.0, 1.0, 1.0, 1.0, 0.4]
+    chosen_mixing(monkeypatch, kept, [0, 6, 5, 3, 4, 2, 1, 0])
+    wanted, seen = [0, 6, 5, 3, 4, 5, 6, 0], []
+    plain = objective.mixed_contrastive
+    monkeypatch.setattr(
+        objective,
+        "mixed_contrastive",
+        lambda found, *rest: seen.append(found) or plain(found, *rest),
+    )
+    _, monitors = losses_of(decoder, LossConfig(), MIXED)
+    # Of equal columns, the first wins: who wants another trial's image wins where that one loses.
+    own = [max(range(8), key=lambda j: (row[wanted[j]], -j)) == i for i, row in enumerate(seen[0])]
+    assert monitors["top1"] == pytest.approx(sum(own) / 8)
+
+
+def test_cosines_are_not_rounded_to_half_precision(decoder, monkeypatch):
+    seen, plain = [], objective.soft_contrastive
+    monkeypatch.setattr(
+        objective, "soft_contrastive", lambda *given: seen.append(given) or plain(*given)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        losses_of(decoder, LossConfig(), SOFT)
+    images = torch.nn.functional.normalize(targets().tokens.flatten(1).double(), dim=-1)
+    among = seen[0][1]
+    assert seen[0][0].dtype == among.dtype == torch.float32
+    torch.testing.assert_close(among.double(), images @ images.T, rtol=0, atol=1e-6)
