@@ -23,9 +23,9 @@ class Mixing:
         partner keeps a whole label.
         """
         rest = (1 - self.kept).unsqueeze(1)
-        return torch.diag(self.kept) + rest * functional.one_hot(self.partner, len(self.kept)).to(
-            self.kept
-        )
+        # Not `one_hot`, which looks at the values first: on a device that is waiting.
+        partners = torch.eye(len(self.kept), device=rest.device, dtype=rest.dtype)[self.partner]
+        return torch.diag(self.kept) + rest * partners
 
     def lossy_labels(self) -> Float[Tensor, "trials trials"]:
         """Labels as published: for a trial that is its own partner the rest replaces what it keeps.

@@ -27,6 +27,7 @@ LAYERS = (
         "nsd_experiments",
         "quirks",
         "pickle_machine",
+        "device_copy",
     },
     {"models", "targets", "data", "simulate", "losses", "retrieval", "metrics"},
     {"training", "reconstruction"},

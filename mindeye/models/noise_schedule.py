@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindeye.device_copy import sent
+
 
 @dataclass(frozen=True)
 class NoiseSchedule:
@@ -64,7 +66,9 @@ class NoiseSchedule:
         """What the network sees of `clean` at `times`."""
         at = times.cpu().numpy()
         weights = np.sqrt([self.alphas_cumprod[at], 1 - self.alphas_cumprod[at]])
-        signal, spread = torch.from_numpy(weights).to(clean).view(2, -1, 1, 1)
+        signal, spread = sent(torch.from_numpy(weights).to(clean.dtype), clean.device).view(
+            2, -1, 1, 1
+        )
         return signal * clean + spread * noise
 
     def published_buffers(self) -> dict[str, Tensor]:

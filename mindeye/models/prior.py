@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from diffusers import DDIMScheduler
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mindeye.device_copy import sent
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.prior_draws import PriorDraws
 from mindeye.models.samplers import guided, sample_tokens
@@ -92,10 +94,12 @@ class DiffusionPrior(nn.Module):
         """Noise level, noise and who loses the condition, for each trial."""
         times = torch.randint(self.config.train_times, (num_trials,), generator=generator)
         noise = torch.randn(num_trials, *self.token_mean.shape, generator=generator)
-        dropped = torch.rand(num_trials, generator=generator).to(device)
+        dropped = sent(torch.rand(num_trials, generator=generator), device)
+        kept = _schedule(self.config.train_times).alphas_cumprod[times]
         return PriorDraws(
-            times=times.to(device),
-            noise=noise.to(device),
+            times=sent(times, device),
+            noise=sent(noise, device),
+            kept=sent(kept, device),
             drop_brain=dropped < self.config.drop_condition,
         )
 
@@ -108,8 +112,9 @@ class DiffusionPrior(nn.Module):
         """The loss of what has been drawn."""
         seen = torch.where(draws.drop_brain.view(-1, 1, 1), self.null_brain, brain_tokens)
         clean = (image_tokens - self.token_mean) / self.token_std
-        schedule = _schedule(self.config.train_times)
-        noisy = schedule.add_noise(clean, draws.noise, draws.times)
+        # What the scheduler's `add_noise` does, but for the table that it copies each time.
+        kept = draws.kept.view(-1, 1, 1)
+        noisy = kept**0.5 * clean + (1 - kept) ** 0.5 * draws.noise
         return functional.mse_loss(self.denoise(noisy, draws.times, seen).float(), clean)
 
     def sample(
@@ -144,6 +149,7 @@ class DiffusionPrior(nn.Module):
         return tokens * self.token_std + self.token_mean
 
 
+@cache
 def _schedule(train_times: int) -> DDIMScheduler:
     return DDIMScheduler(
         num_train_timesteps=train_times,

@@ -12,6 +12,8 @@ class PriorDraws:
     noise: Float[Tensor, "trials tokens width"]
     drop_brain: Bool[Tensor, "trials"]
     """Whose brain tokens are replaced by the learned null tokens."""
+    kept: Float[Tensor, "trials"] | None = None
+    """Share of variance that is signal at `times`, where it is looked up while drawing."""
     drop_image: Bool[Tensor, "trials"] | None = None
     """The same of the noisy image tokens, where a prior knows that."""
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mindeye.device_copy import sent
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.prior_draws import PriorDraws
 from mindeye.models.prior_network import PriorTransformer
@@ -125,10 +126,10 @@ class PublishedPrior(nn.Module):
         """Noise level, noise, and who loses condition or noisy tokens, for each trial."""
         times = torch.randint(self.config.train_times, (num_trials,), generator=generator)
         noise = torch.randn(num_trials, *self.null_image.shape, generator=generator)
-        dropped = torch.rand(2, num_trials, generator=generator).to(device)
+        dropped = sent(torch.rand(2, num_trials, generator=generator), device)
         return PriorDraws(
-            times=times.to(device),
-            noise=noise.to(device),
+            times=sent(times, device),
+            noise=sent(noise, device),
             drop_brain=dropped[0] < self.config.drop_condition,
             drop_image=dropped[1] < self.config.drop_image,
         )
@@ -159,11 +160,15 @@ class PublishedPrior(nn.Module):
         drop_brain: Bool[Tensor, "trials"],
         drop_image: Bool[Tensor, "trials"],
     ) -> Float[Tensor, ""]:
-        """The loss of what `loss` has drawn; `image_tokens` at the scale of the CLIP target."""
+        """The loss of what `loss` has drawn; `image_tokens` at the scale of the CLIP target.
+
+        Nothing waits for a device where `times` are in memory.
+        """
         clean = self.scale * image_tokens
         noisy = self.schedule.add_noise(clean, noise, times)
         brain_tokens = torch.where(drop_brain.view(-1, 1, 1), self.null_brain, brain_tokens)
         noisy = torch.where(drop_image.view(-1, 1, 1), self.null_image, noisy)
+        times = sent(times, noisy.device)
         return functional.mse_loss(self.denoise(noisy, times, brain_tokens).float(), clean)
 
     @torch.no_grad()

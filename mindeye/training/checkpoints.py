@@ -31,6 +31,8 @@ class CheckpointKeeper:
             due = bool(numbers_of_all(due)[0])
         if not due:
             return
+        # Nothing that follows a loss which is not finite may replace a good checkpoint.
+        state.watch.fetch()
         self.saved_at = time.monotonic()
         if not (state.is_sharded or state.accelerator.is_main_process):
             return

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindeye.device_copy import sent
 from mindeye.losses import draw_mixing, joint_mixing
 from mindeye.models.prior import DiffusionPrior
 from mindeye.models.prior_draws import PriorDraws
@@ -123,12 +124,12 @@ def mixed_batch(
     mixed = [
         SubjectBatch(
             subject=part.subject,
-            betas=mixing.matrix().to(device) @ part.betas,
+            betas=sent(mixing.matrix(), device) @ part.betas,
             image_ids=part.image_ids,
         )
         for part, mixing in zip(parts, mixings, strict=True)
     ]
     joint = joint_mixing(mixings, crossed=bool(quirks.crossed_labels))
-    labels = (joint.lossy_labels() if quirks.lost_labels else joint.matrix()).to(device)
-    main = joint_mixing(mixings).matrix().to(device).argmax(1)
+    labels = sent(joint.lossy_labels() if quirks.lost_labels else joint.matrix(), device)
+    main = sent(joint_mixing(mixings).matrix().argmax(1), device)
     return MixedBatch(parts=mixed, labels=labels, wanted=own if quirks.unmixed_targets else main)

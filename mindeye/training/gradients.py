@@ -66,7 +66,8 @@ def _dropout_of(state: TrainingState, step: int, share: Share) -> Iterator[None]
     Equal shares of a step draw the same masks, whichever process has them.
     """
     place = () if share.is_whole else (share.first,)
-    with torch.random.fork_rng():
+    device = state.accelerator.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(derived_seed(state.config.seed, step, 1, *place))
         yield
 

@@ -16,6 +16,7 @@ from mindeye.training.checkpoints import CheckpointKeeper, resume
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.forward import StepForward
 from mindeye.training.kept_subjects import kept_subjects
+from mindeye.training.loss_watch import LossWatch
 from mindeye.training.optimizer import decay_groups
 from mindeye.training.processes import (
     agree_on,
@@ -98,6 +99,7 @@ def _train(
         wrapped=wrapped,
         optimizer=optimizer,
         material=material,
+        watch=LossWatch.on(accelerator.device),
     )
     with Audience(state, watchers) as audience:
         run_steps(state, progress if accelerator.is_main_process else None, audience)
@@ -138,23 +140,21 @@ def run_steps(state: TrainingState, progress: Progress | None, audience: Audienc
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         phase = length.phase(step, config.losses, by_epoch=by_epoch)
-        values = one_step(state, batch, step, phase, generator)
-        record(state, step, rate, values, audience)
+        one_step(state, batch, step, phase, generator)
+        record(state, step, rate, audience)
         if progress:
-            progress(step + 1, length.num_steps, values)
+            progress(step + 1, length.num_steps, state.watch.latest)
         audience.after(step)
         keeper.after(step)
 
 
-def record(
-    state: TrainingState, step: int, rate: float, values: Mapping[str, float], audience: Audience
-) -> None:
+def record(state: TrainingState, step: int, rate: float, audience: Audience) -> None:
     """Writes a line of the log, where one is due; with the validation at the end of an epoch."""
     ends_epoch = (step + 1) % state.length.steps_per_epoch == 0
     if not (ends_epoch or step % LOG_EVERY == 0):
         return
     speed = audience.stopwatch.speed()
-    line = {"step": step, "learning_rate": rate, **values}
+    line = {"step": step, "learning_rate": rate, **state.watch.fetch()}
     if ends_epoch and (state.is_sharded or state.accelerator.is_main_process):
         with in_one_piece(state.wrapped):
             line |= validation(state.config, state.decoder, state.material, step)

@@ -12,6 +12,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import TrainingLength, length_of
+from mindeye.training.loss_watch import LossWatch
 from mindeye.training.sharded import gathered, load_optimizer, load_weights
 from mindeye.training.share import Share, in_turns, process_share
 from mindeye.training.subjects import Material
@@ -26,6 +27,8 @@ class TrainingState:
     """`StepForward` of the decoder, as accelerate has prepared it for this process."""
     optimizer: torch.optim.Optimizer
     material: Material
+    watch: LossWatch
+    """To be asked by whoever needs losses, and before a checkpoint is written."""
 
     @property
     def decoder(self) -> Decoder:

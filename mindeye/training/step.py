@@ -1,6 +1,5 @@
 """One update of the decoder's weights."""
 
-import math
 from dataclasses import fields, replace
 
 import torch
@@ -15,11 +14,12 @@ from mindeye.training.state import TrainingState
 
 def one_step(
     state: TrainingState, batch: StepBatch, step: int, phase: Phase, generator: torch.Generator
-) -> dict[str, float]:
-    """One update; its randomness follows from (seed, step) alone.
+) -> None:
+    """One update; its randomness follows from (seed, step) alone. `state.watch` sees its losses.
 
     Raises:
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss is not finite. On an accelerator this is seen some steps later,
+            before a checkpoint.
     """
     config, decoder = state.config, state.decoder
     training_mode(decoder)
@@ -29,16 +29,8 @@ def one_step(
     drawn = drawn_step(decoder.prior, batch, config.losses, phase, quirks, generator)
     state.optimizer.zero_grad(set_to_none=True)
     losses, monitors = add_gradients(state, drawn, step, phase)
-    values = {name: value.item() for name, value in {**losses, **monitors}.items()}
-    total = sum(values[name] for name in losses)
-    if not math.isfinite(total):
-        parts = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-        raise FloatingPointError(
-            f"The loss is {total} at step {step}: {parts}. "
-            "Lower schedule.learning_rate; the last good checkpoint is kept."
-        )
+    state.watch.see(step, sum(losses.values()), {**losses, **monitors})
     state.optimizer.step()
-    return values
 
 
 def _targets_of_all(own: TargetBatch) -> TargetBatch:
