@@ -1,5 +1,6 @@
 """The recipes' numbers are the published ones to the digit; nothing is allocated."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from mindeye.config import load_yaml
 from mindeye.models.decoder import Decoder
 from mindeye.models.published.key_names import mindeye1_low_level_names as low_level_names
 from mindeye.models.published.key_names import mindeye1_names, mindeye2_names, published_name
+from mindeye.models.token_head import LowRankHeadConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
 from mindeye.training.augmentation import MINDEYE1, MINDEYE1_LOW_LEVEL, MINDEYE2_BLUR
 from mindeye.training.experiment import ExperimentConfig
@@ -47,8 +49,9 @@ def config_of(name: str) -> ExperimentConfig:
     return load_yaml(ExperimentConfig, CONFIGS / f"{name}.yaml")
 
 
-def decoder_of(name: str) -> Decoder:
-    recipe, config = RECIPES[name], config_of(name)
+def decoder_of(name: str, shapes_of: str | None = None) -> Decoder:
+    """With the shapes of that recipe, or of another one."""
+    recipe, config = RECIPES[shapes_of or name], config_of(name)
     with torch.device("meta"):
         decoder = Decoder(
             config.decoder,
@@ -103,6 +106,21 @@ def test_mindeye2_pre_trains_one_ridge_for_each_of_seven_subjects():
     voxels = sum(NSDGENERAL_VOXELS[subject] for subject in range(2, 9))
     assert decoder.subjects == (2, 3, 4, 5, 6, 7, 8)
     assert count(decoder, "ridge.") == 4096 * (voxels + 7)
+
+
+def test_the_compact_recipe_is_mindeye1s_but_for_token_head_and_quirks():
+    compact, published = config_of("mindeye1_subj01_compact"), config_of("mindeye1_subj01")
+    assert compact.decoder.token_head == LowRankHeadConfig(rank=512)
+    assert not compact.quirks.switched_on()
+    dense = replace(compact.decoder, token_head=None)
+    assert replace(compact, decoder=dense, quirks=published.quirks) == published
+
+
+def test_the_compact_recipe_has_less_than_a_third_of_the_published_parameters():
+    decoder = decoder_of("mindeye1_subj01_compact", "mindeye1_subj01")
+    assert count(decoder, "token_head.") == 512 * (4096 + 257 * 768) + 257 * 768
+    assert count(decoder, "") + ROTARY == 298_336_656
+    assert 3 * 298_336_656 < 1_003_635_088
 
 
 @pytest.mark.parametrize(
