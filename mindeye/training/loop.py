@@ -103,8 +103,9 @@ def _train(
     )
     with Audience(state, watchers) as audience:
         run_steps(state, progress if accelerator.is_main_process else None, audience)
-    weights = state.full_weights()
-    main_first(accelerator, lambda: run.finish(weights) if accelerator.is_main_process else None)
+        weights = state.full_weights()
+        # Before the watchers end: a tracker may wait for its network.
+        main_first(accelerator, lambda: accelerator.is_main_process and run.finish(weights))
     return run
 
 

@@ -1,11 +1,20 @@
 """`mindeye train`: its options, and what it says; imports nothing that is slow."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import add_verb
+
+if TYPE_CHECKING:
+    from mindeye.training.watching import Watcher
+
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 def train_options(verbs) -> argparse.ArgumentParser:
@@ -17,6 +26,12 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--out", type=Path, required=True, help="the run folder")
     verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
     verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
+    trackers = "send the log to these too; one that fails is left alone, the training goes on"
+    verb.add_argument(
+        "--tracker", nargs="+", default=(), choices=TRACKERS, help=trackers, dest="trackers"
+    )
+    project = "under which wandb and trackio file the run (default: mindeye)"
+    verb.add_argument("--project", default="mindeye", help=project)
     verb.set_defaults(takes_overrides=True)
     return verb
 
@@ -35,11 +50,28 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
         yield from plan_of(config).lines
         return
     from mindeye.training.loop import train
-    from mindeye.verbs.training.training_bar import TrainingBar
 
-    run = train(
-        config, options.out, embed_progress=watch("embed images"), watchers=(TrainingBar(),)
-    )
+    watchers = watchers_of(options)
+    embedding = watch("embed images")
+    run = train(config, options.out, embed_progress=embedding, watchers=watchers)
     last = run.read_log()[-1]
     yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
     yield f"run: {run.path}"
+
+
+def watchers_of(options: argparse.Namespace) -> "list[Watcher]":
+    """Those who look on, as the command line has them.
+
+    Raises:
+        LookupError: a tracker that is not installed.
+    """
+    from mindeye.training.trackers import Trackers
+    from mindeye.verbs.training.training_bar import TrainingBar
+
+    trackers = Trackers(options.trackers, options.project, warn)
+    return [TrainingBar(), trackers]
+
+
+def warn(text: str) -> None:
+    """Through tqdm, so that it stands on a line of its own, not behind a bar."""
+    tqdm.write(f"mindeye: {text}", sys.stderr)
