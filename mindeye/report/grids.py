@@ -69,10 +69,15 @@ def require_pictures(label: str, pictures: np.ndarray) -> None:
         )
 
 
-def contact_sheet(rows: Mapping[str, Pictures]) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+def contact_sheet(
+    rows: Mapping[str, Pictures], note: str = ""
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """One picture: a labelled line for each entry, image i of all lines in one column.
 
     Lines may hold pictures of different sizes; all are shown at the size of the first line.
+
+    Args:
+        note: stands under the pictures.
 
     Raises:
         ValueError: no line, other counts, or not 8-bit RGB.
@@ -88,9 +93,12 @@ def contact_sheet(rows: Mapping[str, Pictures]) -> UInt8[np.ndarray, "sheet_heig
     count, height, width = first.shape[:3]
     font = ImageFont.load_default(LABEL_SIZE)
     margin = GAP * 2 + int(max(font.getlength(label) for label in rows))
-    size = (margin + count * (width + GAP), GAP + len(rows) * (height + GAP))
-    sheet = Image.new("RGB", size, "white")
+    wide, high = margin + count * (width + GAP), GAP + len(rows) * (height + GAP)
+    if note:
+        wide = max(wide, 2 * GAP + int(font.getlength(note)))
+    sheet = Image.new("RGB", (wide, high + (LABEL_SIZE + 2 * GAP if note else 0)), "white")
     draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, high), note, fill="black", font=font)
     for line, (label, pictures) in enumerate(rows.items()):
         top = GAP + line * (height + GAP)
         draw.text((GAP, top + height // 2), label, fill="black", font=font, anchor="lm")

@@ -32,6 +32,10 @@ def train_options(verbs) -> argparse.ArgumentParser:
     )
     project = "under which wandb and trackio file the run (default: mindeye)"
     verb.add_argument("--project", default="mindeye", help=project)
+    samples = "so many validation images, seen and drawn, to RUN/samples; changes no weights"
+    verb.add_argument("--samples", type=int, metavar="N", help=samples)
+    every = "epochs between two sheets of samples (default: 10); the last has one in any case"
+    verb.add_argument("--sample-every", type=int, default=10, metavar="EPOCHS", help=every)
     verb.set_defaults(takes_overrides=True)
     return verb
 
@@ -64,12 +68,19 @@ def watchers_of(options: argparse.Namespace) -> "list[Watcher]":
 
     Raises:
         LookupError: a tracker that is not installed.
+        ValueError: a number of samples below 1.
     """
     from mindeye.training.trackers import Trackers
     from mindeye.verbs.training.training_bar import TrainingBar
 
     trackers = Trackers(options.trackers, options.project, warn)
-    return [TrainingBar(), trackers]
+    watchers = [TrainingBar(), trackers]
+    if options.samples is not None:
+        from mindeye.verbs.training.sample_sheets import SampleSettings, SampleSheets
+
+        settings = SampleSettings(images=options.samples, every=options.sample_every)
+        watchers.append(SampleSheets(settings, trackers.show))
+    return watchers
 
 
 def warn(text: str) -> None:

@@ -37,6 +37,16 @@ def test_a_contact_sheet_holds_every_picture_in_its_place():
     assert (sheet[:, :left] < 255).any()
 
 
+def test_a_note_stands_whole_under_the_pictures_and_moves_none():
+    shown = pictures(2)
+    plain, noted = contact_sheet({"shown": shown}), contact_sheet({"shown": shown}, "a note " * 9)
+    assert noted.shape[0] > plain.shape[0]
+    np.testing.assert_array_equal(noted[: len(plain), : plain.shape[1]], plain)
+    under = noted[len(plain) :]
+    assert (under < 255).any()
+    assert (under[:, -GAP:] == 255).all(), "cut off at the right"
+
+
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
