@@ -1,4 +1,4 @@
-"""A frozen ConvNeXt: images -> the feature maps that teach the low-level network."""
+"""A frozen network: images -> the feature maps that teach the low-level network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from mindeye.config import from_mapping, to_mapping
 from mindeye.files import atomic_path, read_json, write_json
 from mindeye.targets.clip import weights_hash
+from mindeye.targets.published_teachers import teacher_folder
+from mindeye.targets.timm_maps import TimmMapConfig, TimmMapNetwork, load_timm_network
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 # A place of the maps covers 32 x 32: the stem divides a side by 4, three stages divide it by 2.
@@ -70,6 +72,11 @@ class MapNetwork(nn.Module):
             layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.ReLU()]
         self.projector = nn.Sequential(*layers, nn.Linear(*widths[-2:], bias=False))
 
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(places, width) of one picture."""
+        return (self.config.side // PIXELS_PER_PLACE) ** 2, self.config.projector[-1]
+
     def forward(
         self, pixels: Float[Tensor, "images 3 side side"]
     ) -> Float[Tensor, "images places width"]:
@@ -80,46 +87,58 @@ class MapNetwork(nn.Module):
 class MapTarget:
     """Feature maps of images, place by place, row after row."""
 
-    model: MapNetwork
+    model: MapNetwork | TimmMapNetwork
     identity: str
     """Name, weights hash and side."""
     side: int
     """Input side in pixels."""
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
 
     @property
     def map_shape(self) -> tuple[int, int]:
         """(places, width) of one image."""
-        return (self.side // PIXELS_PER_PLACE) ** 2, self.model.config.projector[-1]
+        return self.model.map_shape
 
     def maps(
         self, images: Float[Tensor, "images 3 rows columns"]
     ) -> Float[Tensor, "images places width"]:
-        """Maps of RGB images in [0, 1]; other sizes are resized (bilinear, antialiased)."""
-        if images.shape[-2:] != (self.side, self.side):
-            images = torch.nn.functional.interpolate(
-                images, size=(self.side, self.side), mode="bilinear", antialias=True
-            )
-        mean, std = (images.new_tensor(value).view(3, 1, 1) for value in (MEAN, STD))
-        return self.model((images - mean) / std)
+        """Maps of RGB images in [0, 1] of any size."""
+        mean, std = (images.new_tensor(value).view(3, 1, 1) for value in (self.mean, self.std))
+        return self.model((self.resized(images) - mean) / std)
+
+    def resized(
+        self, images: Float[Tensor, "images 3 height width"]
+    ) -> Float[Tensor, "images 3 side side"]:
+        """At the side that the network takes (bilinear, antialiased)."""
+        if images.shape[-2:] == (self.side, self.side):
+            return images
+        return torch.nn.functional.interpolate(
+            images, size=(self.side, self.side), mode="bilinear", antialias=True
+        )
 
 
 def load_maps(source: str | Path, device: torch.device | str = "cpu") -> MapTarget:
-    """Loads the network of a folder (config.json + model.safetensors).
+    """Loads the network of a folder (config.json + model.safetensors), or of a teacher's name.
 
     Raises:
-        FileNotFoundError: the folder lacks one of the two files.
+        FileNotFoundError: the folder lacks one of the two files, or the named one is absent.
         LookupError: a key of config.json that nobody knows.
         ValueError: damaged weights, or weights of another architecture.
     """
-    folder = Path(source)
+    folder = teacher_folder(source)
     config_path, weights_path = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     for path in (config_path, weights_path):
         if not path.is_file():
             raise FileNotFoundError(
-                f"No feature-map network at {folder}: {path.name} is missing. Convert one with "
+                f"No feature-map network at {folder}: {path.name} is missing. Fetch one by name "
+                "(`python data_scripts/map_teachers.py --list`), or convert VICRegL's with "
                 f"`python data_scripts/convert_vicregl.py CHECKPOINT --out {folder}`."
             )
-    config = from_mapping(MapConfig, read_json(config_path), str(config_path))
+    values = read_json(config_path)
+    if "timm" in values:
+        return _timm_target(from_mapping(TimmMapConfig, values, str(config_path)), folder, device)
+    config = from_mapping(MapConfig, values, str(config_path))
     try:
         weights = load_file(weights_path)
     except SafetensorError as error:
@@ -131,6 +150,18 @@ def load_maps(source: str | Path, device: torch.device | str = "cpu") -> MapTarg
         model=network.to(device),
         identity=f"{folder.name}-{weights_hash(weights_path)}-{config.side}px",
         side=config.side,
+    )
+
+
+def _timm_target(config: TimmMapConfig, folder: Path, device: torch.device | str) -> MapTarget:
+    weights = folder / WEIGHTS_FILE
+    network = load_timm_network(config, weights)
+    return MapTarget(
+        model=network.to(device),
+        identity=(f"{folder.name}-{weights_hash(weights)}-{config.side}px-layer{network.layer}"),
+        side=config.side,
+        mean=config.mean,
+        std=config.std,
     )
 
 

@@ -130,7 +130,8 @@ class ExperimentConfig:
     vae: Path | None = None
     """Folder of the VAE; the offline one when left out."""
     teacher: Path | None = None
-    """Folder of the ConvNeXt whose maps a published low-level network learns beside its latents."""
+    """Frozen network whose maps a published low-level network learns beside its latents: a folder,
+    or a name such as vicregl-xl or dinov2-base (`python data_scripts/map_teachers.py --list`)."""
     augmentation: AugmentationConfig | None = None
     """Changes of the training pictures before CLIP sees them, anew in every step; none when left
     out, and then CLIP's tokens are computed once. `flip_chance` counts with the quirk

@@ -7,6 +7,7 @@ from mindeye.config import to_mapping
 from mindeye.data.batches import PreparedSubject
 from mindeye.files import write_json
 from mindeye.run import RunFolder
+from mindeye.targets.published_teachers import teacher_folder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.kept_subjects import data_of_kept
 from mindeye.training.networks import FrozenNetworks
@@ -30,7 +31,7 @@ def provenance_of(
                 for name, path in (
                     ("clip", config.clip),
                     ("vae", config.vae),
-                    ("teacher", config.teacher),
+                    ("teacher", config.teacher and teacher_folder(config.teacher)),
                     ("start_from", config.start_from),
                 )
             },
