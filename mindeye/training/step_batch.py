@@ -85,8 +85,10 @@ def targets_of(
         tokens = subject.targets.tokens(own).to(device)
     maps, augmented_maps = None, None
     if networks.teacher:
-        other_view = augmented(pictures, config.map_augmentation, generator)[cut]
-        maps = networks.teacher.maps(pictures[cut].to(device)).float()
+        # At its own side, as published: the blur of a smaller picture would be a stronger one.
+        seen = networks.teacher.resized(pictures)
+        other_view = augmented(seen, config.map_augmentation, generator)[cut]
+        maps = networks.teacher.maps(seen[cut].to(device)).float()
         augmented_maps = networks.teacher.maps(other_view.to(device)).float()
     shown = None
     if config.losses.of_decoded:

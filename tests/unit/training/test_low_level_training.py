@@ -1,17 +1,24 @@
 """Trainings of the low-level network alone, with MindEye1's structure in small."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import save_file
 from torch.nn import functional
 
-from mindeye.config import from_mapping
+from mindeye.config import from_mapping, load_yaml
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
 from mindeye.models.saved import load_decoder
+from mindeye.targets import published_teachers
 from mindeye.targets.feature_maps import MapConfig, MapNetwork, save_maps
+from mindeye.targets.published_teachers import PublishedTeacher
+from mindeye.training import step_batch as steps
 from mindeye.training import validation as validations
 from mindeye.training.augmentation import MINDEYE1_LOW_LEVEL
 from mindeye.training.experiment import ExperimentConfig
@@ -21,6 +28,7 @@ from mindeye.training.order import batch_rows
 from mindeye.training.step_batch import step_batch
 from mindeye.training.subjects import Material, open_subject
 
+CONFIGS = Path(__file__).parents[3] / "train" / "configs"
 DISTANCE = "validation_latent_distance_subj01"
 
 
@@ -81,6 +89,14 @@ def with_losses(config, **losses):
 def material_of(config) -> Material:
     networks, prepared = open_networks(config), PreparedSubject(config.data[0])
     return Material(subjects={1: open_subject(prepared, networks)}, networks=networks)
+
+
+def batch_of(config, material=None):
+    material = material or material_of(config)
+    numbers = material.num_images_of, config.schedule.batch, config.seed
+    rows = next(batch_rows(*numbers, first=0, num_steps=1))
+    generator = torch.Generator().manual_seed(0)
+    return step_batch(config, material, rows, generator, torch.device("cpu"))
 
 
 def means(log, name):
@@ -164,14 +180,11 @@ def test_pixels_and_edges_are_learned_through_the_frozen_vae(low_level, tmp_path
 def test_pictures_of_a_step_have_the_size_of_what_is_decoded(low_level, scale, side):
     config = with_losses(low_level, sobel=16.0, decoded_scale=scale)
     material = material_of(config)
-    rows = next(batch_rows(material.num_images_of, 8, config.seed, first=0, num_steps=1))
-    arguments = torch.Generator().manual_seed(0), torch.device("cpu")
-    batch = step_batch(config, material, rows, *arguments)
+    batch = batch_of(config, material)
     seen = material.subjects[1].pictures(batch.parts[0].image_ids)
     expected = functional.interpolate(seen, size=(side, side), mode="bilinear", antialias=True)
     torch.testing.assert_close(batch.targets.pictures, expected)
-    without = step_batch(low_level, material, rows, *arguments)
-    assert without.targets.pictures is None
+    assert batch_of(low_level, material).targets.pictures is None
 
 
 @pytest.mark.parametrize(
@@ -190,3 +203,118 @@ def test_pictures_of_a_step_have_the_size_of_what_is_decoded(low_level, scale, s
 def test_losses_of_decoded_pictures_that_cannot_be_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         from_mapping(ExperimentConfig, {"data": ["x"], **values}, "x.yaml")
+
+
+def tiny_vae(folder, side):
+    """Latents of a quarter of the pictures' side."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(4, 4, 4, 4),
+            layers_per_block=1,
+            latent_channels=4,
+            norm_num_groups=2,
+            mid_block_add_attention=False,
+            sample_size=side,
+            scaling_factor=0.18215,
+        ).save_pretrained(folder)
+    return folder
+
+
+def tiny_teacher(folder, side):
+    """Maps of the published width, of a network that is small otherwise."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = MapConfig(depths=(1, 1, 1, 1), dims=(4, 4, 4, 8), projector=(8, 512), side=side)
+        network = MapNetwork(config)
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.5)
+        save_maps(network, folder)
+    return folder
+
+
+def with_published_low_level(experiment, name, side, folder):
+    """The low level as the shipped recipe has it; everything around it stays tiny."""
+    recipe = load_yaml(ExperimentConfig, CONFIGS / name)
+    network = recipe.decoder.low_level
+    if network.path:
+        network = replace(network, path=replace(network.path, width=32))
+    return replace(
+        experiment,
+        vae=tiny_vae(folder / f"vae-{side}", side),
+        teacher=tiny_teacher(folder / "teacher", side),
+        map_augmentation=recipe.map_augmentation,
+        decoder=replace(experiment.decoder, low_level=network),
+        losses=replace(recipe.losses, soft_temperatures=(0.05, 0.08), mixco_temperature=0.05),
+        schedule=replace(experiment.schedule, presentation=recipe.schedule.presentation),
+    )
+
+
+def test_mindeye1s_low_level_learns_at_the_published_sizes(tiny_experiment, tmp_path):
+    config = with_published_low_level(tiny_experiment, "mindeye1_low_level.yaml", 512, tmp_path)
+    schedule = replace(config.schedule, num_epochs=1, steps_per_epoch=2, batch=2)
+    config = replace(config, schedule=schedule)
+    batch = batch_of(config)
+    assert batch.targets.latents.shape == (2, 4, 64, 64)
+    assert batch.targets.maps.shape == batch.targets.augmented_maps.shape == (2, 256, 512)
+    run = train(config, tmp_path / "run")
+    output = load_decoder(run.path).blurry(torch.zeros(2, 20), 1)
+    assert output.latents.shape == (2, 4, 64, 64)
+    assert output.maps.shape == (2, 256, 512)
+    assert {"low_level", "maps", DISTANCE} <= run.read_log()[-1].keys()
+
+
+def test_mindeye2s_blurry_head_learns_at_the_published_sizes(tiny_experiment, tmp_path):
+    name = "mindeye2_finetune_1_sessions.yaml"
+    config = with_published_low_level(tiny_experiment, name, 224, tmp_path)
+    assert (config.losses.low_level, config.losses.maps) == (0.5, 0.5 * 0.1)
+    assert config.losses.map_temperature == 0.2
+    batch = batch_of(config)
+    assert batch.targets.latents.shape == (8, 4, 28, 28)
+    assert batch.targets.maps.shape == (8, 49, 512)
+    run = train(config, tmp_path / "run")
+    for name in ("low_level", "maps"):
+        first, last = means(run.read_log(), name)
+        assert last < first, name
+    assert {"prior", "contrastive", "validation_top1_subj01"} <= run.read_log()[-1].keys()
+    latents, maps = load_decoder(run.path).blurry(torch.zeros(2, 20), 1)
+    assert (latents.shape, maps.shape) == ((2, 4, 28, 28), (2, 49, 512))
+
+
+def test_the_other_view_is_made_at_the_teachers_side(low_level, monkeypatch):
+    seen = []
+    plain = steps.augmented
+
+    def watched(pictures, config, generator):
+        seen.append(pictures)
+        return plain(pictures, config, generator)
+
+    monkeypatch.setattr(steps, "augmented", watched)
+    material = material_of(low_level)
+    batch = batch_of(low_level, material)
+    pictures = material.subjects[1].pictures(batch.parts[0].image_ids)
+    larger = functional.interpolate(pictures, size=(64, 64), mode="bilinear", antialias=True)
+    torch.testing.assert_close(seen[0], larger)
+
+
+def test_a_teacher_of_timm_is_learned_from_by_its_name(low_level, tmp_path, monkeypatch):
+    about = PublishedTeacher(
+        hub="timm/test_vit", terms="-", megabytes=1, side=32, map_width=64, timm="test_vit"
+    )
+    monkeypatch.setattr(published_teachers, "PUBLISHED_TEACHERS", {"tiny-vit": about})
+    folder = tmp_path / "networks" / "tiny-vit"
+    folder.mkdir(parents=True)
+    with torch.random.fork_rng():
+        weights = timm.create_model("test_vit", img_size=32).state_dict()
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"timm": "test_vit", "side": 32}')
+    monkeypatch.setenv("MINDEYE_NETWORKS", str(tmp_path / "networks"))
+    network = replace(low_level.decoder.low_level, map_width=64)
+    decoder = replace(low_level.decoder, low_level=network)
+    run = train(replace(low_level, teacher=Path("tiny-vit"), decoder=decoder), tmp_path / "run")
+    assert run.provenance()["networks"]["teacher"].startswith("tiny-vit-")
+    assert run.provenance()["paths"]["teacher"] == str(folder)
+    assert "maps" in run.read_log()[-1]
