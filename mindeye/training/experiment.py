@@ -138,6 +138,12 @@ class ExperimentConfig:
     `flipped_targets` alone: a mirrored picture is not what the brain saw."""
     map_augmentation: AugmentationConfig = MINDEYE2_BLUR
     """Changes of the other view that the teacher sees."""
+    augmented_views: int | None = None
+    """So many augmented views of each training picture are embedded once, by CLIP and by the
+    teacher, and every step draws one of them; when left out, pictures change and are embedded anew
+    in every step. `--dry-run` tells the bytes that views take on the disk."""
+    view_seed: int = 0
+    """Of the augmented views, apart from `seed`: trainings of other seeds share them."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -176,6 +182,7 @@ class ExperimentConfig:
                 "`keep_subjects` is on, but without `start_from` there is nobody to keep. "
                 "Give the run that knows them, or leave keep_subjects out."
             )
+        self._require_views()
         low_level = self.decoder.low_level
         has_maps = isinstance(low_level, PublishedLowLevelConfig) and bool(low_level.map_width)
         if len({has_maps, self.losses.maps > 0, self.teacher is not None}) > 1:
@@ -185,6 +192,16 @@ class ExperimentConfig:
                 "and a teacher, or none of the three (map_width: null)."
             )
         _require_something_learns(self)
+
+    def _require_views(self) -> None:
+        views = self.augmented_views
+        require(views is None or views >= 1, "augmented_views", views, "1 or more, or null")
+        require(self.view_seed >= 0, "view_seed", self.view_seed, "0 or more")
+        if views is not None and self.augmentation is None and self.teacher is None:
+            raise ValueError(
+                f"`augmented_views` is {views}, but no picture is augmented: neither "
+                "`augmentation` nor `teacher` is set. Give one of them, or leave it out."
+            )
 
 
 def _require_something_learns(config: ExperimentConfig) -> None:

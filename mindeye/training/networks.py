@@ -18,6 +18,11 @@ class FrozenNetworks:
     teacher: MapTarget | None
     augmentation: AugmentationConfig | None
     """Of the pictures that CLIP sees."""
+    map_augmentation: AugmentationConfig
+    """Of the second view that the teacher sees."""
+    num_views: int | None
+    """How many augmented views of each picture are embedded once; None: a new one in every step."""
+    view_seed: int
     augments_validation: bool
 
     @property
@@ -56,6 +61,9 @@ def open_networks(config: ExperimentConfig, device: torch.device | str = "cpu") 
         vae=load_vae(config.vae, device),
         teacher=teacher,
         augmentation=augmentation,
+        map_augmentation=config.map_augmentation,
+        num_views=config.augmented_views,
+        view_seed=config.view_seed,
         augments_validation=bool(augmentation and quirks.augmented_validation),
     )
 

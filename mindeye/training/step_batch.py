@@ -7,10 +7,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from mindeye.device_copy import sent
 from mindeye.training.augmentation import augmented
 from mindeye.training.decoded_pictures import comparable
 from mindeye.training.drawn_step import StepBatch, TargetBatch
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.fixed_targets import drawn_view
 from mindeye.training.networks import FrozenNetworks
 from mindeye.training.order import BatchRows
 from mindeye.training.presentation import Moment, presented
@@ -49,7 +51,7 @@ def step_batch(
         repeats = take(subject.train, own)
         betas = presented(repeats, config.schedule.presentation, moment)
         parts.append(
-            SubjectBatch(subject=number, betas=betas.to(device), image_ids=repeats.image_ids)
+            SubjectBatch(subject=number, betas=sent(betas, device), image_ids=repeats.image_ids)
         )
         targets.append(
             targets_of(
@@ -71,28 +73,34 @@ def targets_of(
 ) -> TargetBatch:
     """What the decoder shall say of some images; from the cache, but for what changes each time.
 
-    Changes are drawn for all images, targets are made of those in `cut`.
+    Changes and views are drawn for all images, targets are made of those in `cut`.
     """
-    own = image_ids[cut]
-    latents = subject.targets.latents(own).to(device)
-    if not (networks.augmentation or networks.teacher or config.losses.of_decoded):
-        return TargetBatch(tokens=subject.targets.tokens(own).to(device), latents=latents)
-    pictures = subject.pictures(image_ids)
-    if networks.augmentation:
+    own, fixed = image_ids[cut], subject.fixed
+    latents = sent(subject.targets.stored_latents(own), device).float()
+    changes = networks.num_views is None and (networks.augmentation or networks.teacher)
+    pictures = subject.pictures(image_ids) if changes or config.losses.of_decoded else None
+    if fixed.token_views:
+        drawn = drawn_view(fixed.token_views, image_ids, generator, cut)
+        tokens = sent(drawn, device).float()
+    elif networks.augmentation:
         seen = augmented(pictures, networks.augmentation, generator)[cut]
-        tokens = networks.clip.tokens(seen.to(device)).float()
+        tokens = networks.clip.tokens(sent(seen, device)).float()
     else:
-        tokens = subject.targets.tokens(own).to(device)
+        tokens = sent(subject.targets.stored_tokens(own), device).float()
     maps, augmented_maps = None, None
     if networks.teacher:
-        # At its own side, as published: the blur of a smaller picture would be a stronger one.
-        seen = networks.teacher.resized(pictures)
-        other_view = augmented(seen, config.map_augmentation, generator)[cut]
-        maps = networks.teacher.maps(seen[cut].to(device)).float()
-        augmented_maps = networks.teacher.maps(other_view.to(device)).float()
+        maps = sent(fixed.maps.of(own), device).float()
+        if fixed.map_views:
+            drawn = drawn_view(fixed.map_views, image_ids, generator, cut)
+            augmented_maps = sent(drawn, device).float()
+        else:
+            # At its own side, as published: the blur of a smaller picture would be a stronger one.
+            seen = networks.teacher.resized(pictures)
+            other_view = augmented(seen, networks.map_augmentation, generator)[cut]
+            augmented_maps = networks.teacher.maps(sent(other_view, device)).float()
     shown = None
     if config.losses.of_decoded:
-        shown = comparable(pictures[cut].to(device), networks.vae, config.losses)
+        shown = comparable(sent(pictures[cut], device), networks.vae, config.losses)
     return TargetBatch(
         tokens=tokens,
         latents=latents,

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.data.mapped_trials import MappedRepeats
+from mindeye.files import require_whole
 from mindeye.pictures import as_images
-from mindeye.targets.cache import TargetTable, target_table
+from mindeye.targets.cache import TargetTable
+from mindeye.training.fixed_targets import FixedTargets, open_targets
 from mindeye.training.networks import FrozenNetworks
 from mindeye.types import RepeatBatch
 
@@ -23,9 +25,15 @@ class Subject:
     validation: RepeatBatch
     targets: TargetTable
     prepared: PreparedSubject
+    fixed: FixedTargets
 
     def pictures(self, image_ids: Int[Tensor, "images"]) -> Float[Tensor, "images 3 height width"]:
-        """What was seen, RGB in [0, 1]."""
+        """What was seen, RGB in [0, 1].
+
+        Raises:
+            ValueError: the file was cut off since it was opened.
+        """
+        require_whole(self.prepared.images)
         return as_images(self.prepared.images[self.prepared.rows_of(image_ids.numpy())])
 
 
@@ -48,19 +56,14 @@ def open_subject(
     embed_progress: Callable[[int, int], None] | None = None,
 ) -> Subject:
     """Opens train and validation scans and the cached targets; never the test scans."""
-    targets = target_table(
-        prepared.path / "targets",
-        prepared.pictures,
-        networks.clip,
-        networks.vae,
-        embed_progress,
-    )
+    targets, fixed = open_targets(prepared, networks, embed_progress)
     return Subject(
         number=prepared.subject,
         train=prepared.mapped_repeats("train"),
         validation=prepared.repeats("validation"),
         targets=targets,
         prepared=prepared,
+        fixed=fixed,
     )
 
 

@@ -58,6 +58,8 @@ def test_the_simulated_configuration_is_the_demos():
         ("schedule.ridge_decay", -0.1, "0 or more"),
         ("schedule.mean_of_repeats", 3.0, "from 0 to 1"),
         ("seed", -1, "0 or more"),
+        ("augmented_views", 0, "1 or more, or null"),
+        ("view_seed", -1, "0 or more"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_its_key(key, value, wanted):

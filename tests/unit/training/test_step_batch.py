@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
-from mindeye.targets.feature_maps import MapConfig, MapNetwork, save_maps
 from mindeye.training import step_batch as steps
 from mindeye.training import validation as validations
 from mindeye.training.augmentation import AugmentationConfig
@@ -24,33 +22,6 @@ from mindeye.training.validation import validation
 ONLY_FLIPPED = AugmentationConfig(
     crop_chance=0.0, jitter_chance=0.0, grey_chance=0.0, flip_chance=1.0
 )
-
-
-@pytest.fixture
-def teacher(tmp_path):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = MapConfig(depths=(1, 1, 1, 1), dims=(4, 4, 4, 8), projector=(8, 6), side=64)
-        save_maps(MapNetwork(config), tmp_path / "teacher")
-    return tmp_path / "teacher"
-
-
-@pytest.fixture
-def with_teacher(tiny_experiment, teacher):
-    """MindEye1's low-level network on top of the tiny decoder."""
-    low_level = PublishedLowLevelConfig(
-        base_channels=8,
-        base_side=2,
-        block_channels=(32, 32, 32),
-        map_width=6,
-        path=LowLevelPathConfig(width=24, num_blocks=1),
-    )
-    return replace(
-        tiny_experiment,
-        teacher=teacher,
-        decoder=replace(tiny_experiment.decoder, low_level=low_level),
-        losses=replace(tiny_experiment.losses, maps=0.1),
-    )
 
 
 def material_of(config) -> Material:
@@ -119,9 +90,63 @@ def test_the_teacher_sees_each_picture_and_another_view_of_it(with_teacher, monk
     batch = batch_of(with_teacher, material)
     pictures = material.subjects[1].pictures(batch.parts[0].image_ids)
     teacher = material.networks.teacher
-    torch.testing.assert_close(batch.targets.maps, teacher.maps(pictures))
+    # From the cache, in float16.
+    expected = teacher.maps(pictures)
+    torch.testing.assert_close(batch.targets.maps, expected, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(batch.targets.augmented_maps, teacher.maps(pictures.flip(-1)))
     assert batch.targets.maps.shape == (8, 4, 6)
+
+
+class Recorded:
+    """A device's copies: (pinned or not, to what, without waiting or not)."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, calls, is_pinned=False):
+        self.calls, self.is_pinned = calls, is_pinned
+
+    def pin_memory(self):
+        return Recorded(self.calls, is_pinned=True)
+
+    def to(self, device, non_blocking=False):
+        self.calls.append((self.is_pinned, device.type, non_blocking))
+        return self
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", (False, "cpu", False)), ("cuda", (True, "cuda", True))]
+)
+def test_only_copies_to_a_gpu_are_pinned_and_not_waited_for(device, expected):
+    calls = []
+    # Without the checks of types: the copy is a stand-in for a machine without a GPU.
+    steps.sent.__wrapped__(Recorded(calls), torch.device(device))
+    assert calls == [expected]
+
+
+def test_on_a_cpu_nothing_is_pinned_and_nothing_is_copied(tiny_experiment, monkeypatch):
+    def never(tensor):
+        raise AssertionError("pinned")
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", never)
+    batch_of(tiny_experiment)
+    tensor = torch.arange(3.0)
+    assert steps.sent(tensor, torch.device("cpu")) is tensor
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device; run on one")
+def test_a_batch_on_a_gpu_holds_the_numbers_of_one_on_a_cpu(tiny_experiment):
+    material = material_of(tiny_experiment)
+    rows = next(batch_rows(material.num_images_of, 8, 3, first=0, num_steps=1))
+    on_cpu, on_gpu = (
+        step_batch(
+            tiny_experiment, material, rows, torch.Generator().manual_seed(0), torch.device(device)
+        )
+        for device in ("cpu", "cuda")
+    )
+    assert torch.equal(on_gpu.targets.tokens.cpu(), on_cpu.targets.tokens)
+    assert torch.equal(on_gpu.targets.latents.cpu(), on_cpu.targets.latents)
+    assert torch.equal(on_gpu.parts[0].betas.cpu(), on_cpu.parts[0].betas)
 
 
 def test_the_low_level_network_learns_from_latents_and_maps_alone(
