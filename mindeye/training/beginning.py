@@ -10,6 +10,7 @@ from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import save_architecture
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.fixed_targets import check_targets
 from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_of
 from mindeye.training.networks import FrozenNetworks, open_networks
 from mindeye.training.plan import blank_decoder, prepared_subjects
@@ -35,6 +36,7 @@ def opened(config: ExperimentConfig, run: RunFolder, accelerator: Accelerator) -
     if accelerator.is_local_main_process and not run.is_finished:
         for one in prepared:
             one.verify(("train", "validation"))
+        check_targets(prepared, networks)
     return Opened(prepared, networks, start)
 
 
