@@ -24,7 +24,7 @@ class View:
     """All that the change follows from besides picture and image id, as JSON holds it."""
     change: Callable[
         [Float[Tensor, "images 3 side side"], Int[np.ndarray, "images"]],
-        Float[Tensor, "images 3 side side"],
+        Float[Tensor, "images 3 new_side new_side"],
     ]
 
     @property

@@ -112,7 +112,7 @@ def fixed_view(
 
     def change(
         images: Float[Tensor, "images 3 side side"], image_ids: Int[np.ndarray, "images"]
-    ) -> Float[Tensor, "images 3 side side"]:
+    ) -> Float[Tensor, "images 3 new_side new_side"]:
         seeds = [derived_seed(seed, image_id, number) for image_id in image_ids.tolist()]
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         return torch.cat(

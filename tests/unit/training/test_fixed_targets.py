@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.pictures import as_images
@@ -37,11 +38,13 @@ def batch_of(config, material, seed):
     return step_batch(config, material, rows, generator, torch.device("cpu"))
 
 
-def seen_by_hand(config, augmentation, prepared, image_id, number):
+def seen_by_hand(config, augmentation, prepared, image_id, number, side=None):
     """The view of one image, without the cache and without `fixed_view`."""
-    picture = prepared.images[prepared.image_ids.tolist().index(image_id)]
+    picture = as_images(prepared.images[prepared.image_ids.tolist().index(image_id)][None])
+    if side:
+        picture = interpolate(picture, size=(side, side), mode="bilinear", antialias=True)
     generator = torch.Generator().manual_seed(derived_seed(config.view_seed, image_id, number))
-    return augmented(as_images(picture[None]), augmentation, generator)
+    return augmented(picture, augmentation, generator)
 
 
 def test_a_step_sees_each_image_s_own_views_as_if_they_were_embedded_there(viewed):
@@ -52,14 +55,13 @@ def test_a_step_sees_each_image_s_own_views_as_if_they_were_embedded_there(viewe
     for seed in range(4):
         batch = batch_of(viewed, material, seed)
         for row, image_id in enumerate(batch.parts[0].image_ids.tolist()):
-            for found, of, augmentation in (
-                (batch.targets.tokens, clip.tokens, material.networks.augmentation),
-                (batch.targets.augmented_maps, teacher.maps, viewed.map_augmentation),
+            own = viewed.map_augmentation, prepared, image_id
+            for found, of, seen in (
+                (batch.targets.tokens, clip.tokens, (material.networks.augmentation, *own[1:])),
+                (batch.targets.augmented_maps, teacher.maps, own),
             ):
-                views = [
-                    of(seen_by_hand(viewed, augmentation, prepared, image_id, number))[0]
-                    for number in range(2)
-                ]
+                side = teacher.side if of == teacher.maps else None
+                views = [of(seen_by_hand(viewed, *seen, number, side))[0] for number in range(2)]
                 near = [torch.allclose(found[row], one, **HALF) for one in views]
                 assert sum(near) == 1
                 drawn.append(near.index(True))
