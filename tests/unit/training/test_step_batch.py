@@ -97,40 +97,20 @@ def test_the_teacher_sees_each_picture_and_another_view_of_it(with_teacher, monk
     assert batch.targets.maps.shape == (8, 4, 6)
 
 
-class Recorded:
-    """A device's copies: (pinned or not, to what, without waiting or not)."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, calls, is_pinned=False):
-        self.calls, self.is_pinned = calls, is_pinned
-
-    def pin_memory(self):
-        return Recorded(self.calls, is_pinned=True)
-
-    def to(self, device, non_blocking=False):
-        self.calls.append((self.is_pinned, device.type, non_blocking))
-        return self
-
-
-@pytest.mark.parametrize(
-    ("device", "expected"), [("cpu", (False, "cpu", False)), ("cuda", (True, "cuda", True))]
-)
-def test_only_copies_to_a_gpu_are_pinned_and_not_waited_for(device, expected):
-    calls = []
-    # Without the checks of types: the copy is a stand-in for a machine without a GPU.
-    steps.sent.__wrapped__(Recorded(calls), torch.device(device))
-    assert calls == [expected]
-
-
-def test_on_a_cpu_nothing_is_pinned_and_nothing_is_copied(tiny_experiment, monkeypatch):
+def test_on_a_cpu_no_target_and_no_scan_is_pinned(tiny_experiment, monkeypatch):
     def never(tensor):
         raise AssertionError("pinned")
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", never)
     batch_of(tiny_experiment)
-    tensor = torch.arange(3.0)
-    assert steps.sent(tensor, torch.device("cpu")) is tensor
+
+
+def test_all_of_a_batch_goes_to_the_device_as_it_is_sent(with_teacher, monkeypatch):
+    sent = []
+    monkeypatch.setattr(steps, "sent", lambda values, device: sent.append(values.dtype) or values)
+    batch_of(with_teacher)
+    # Latents, tokens and maps as they are stored; betas and the pictures of the other view.
+    assert sorted(map(str, sent)) == 3 * ["torch.float16"] + 2 * ["torch.float32"]
 
 
 @pytest.mark.gpu
