@@ -9,6 +9,7 @@ from torch import Tensor
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import save_architecture
 from mindeye.run import RunFolder
+from mindeye.training.compute import require_possible
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.fixed_targets import check_targets
 from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_of
@@ -29,6 +30,13 @@ class Opened(NamedTuple):
 
 def opened(config: ExperimentConfig, run: RunFolder, accelerator: Accelerator) -> Opened:
     """Opens data, networks and start; refuses what does not fit."""
+    require_possible(
+        config.compute,
+        accelerator.device,
+        num_processes=accelerator.num_processes,
+        is_sharded=accelerator.is_fsdp2,
+        in_turns=bool(config.schedule.micro_batch),
+    )
     prepared = prepared_subjects(config)
     networks = open_networks(config, accelerator.device)
     blank = blank_decoder(config, prepared, networks)

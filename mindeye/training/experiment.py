@@ -8,6 +8,7 @@ from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
 from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
+from mindeye.training.compute import ComputeConfig
 from mindeye.training.presentation import PRESENTATIONS
 from mindeye.training.ranges import require, require_ranges, require_share
 
@@ -147,6 +148,7 @@ class ExperimentConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     quirks: Quirks = field(default_factory=Quirks)
     """Differences of the published systems from what is right; none by default."""
     start_from: Path | None = None

@@ -13,11 +13,12 @@ from mindeye.models.saved import new_decoder
 from mindeye.run import RunFolder
 from mindeye.training.beginning import begin, describe, opened
 from mindeye.training.checkpoints import CheckpointKeeper, resume
+from mindeye.training.compute import arrange
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.forward import StepForward
 from mindeye.training.kept_subjects import kept_subjects
 from mindeye.training.loss_watch import LossWatch
-from mindeye.training.optimizer import decay_groups
+from mindeye.training.optimizer import new_optimizer
 from mindeye.training.processes import (
     agree_on,
     ending_together,
@@ -85,12 +86,8 @@ def _train(
     material = Material(subjects=subjects, networks=networks)
     main_first(accelerator, lambda: describe(config, run, accelerator, material))
     decoder = together(lambda: begun_decoder(config, run, material, found.start))
-    schedule = config.schedule
-    optimizer = torch.optim.AdamW(
-        decay_groups(decoder, schedule.weight_decay, schedule.ridge_decay, config.quirks),
-        lr=schedule.learning_rate,
-        fused=True,
-    )
+    arrange(decoder, config.compute)
+    optimizer = new_optimizer(decoder, config.schedule, config.compute, config.quirks)
     wrapped, optimizer = accelerator.prepare(StepForward(decoder, networks.vae), optimizer)
     state = TrainingState(
         config=config,

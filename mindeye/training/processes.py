@@ -11,6 +11,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from accelerate.utils import DistributedType
 
 from mindeye.training.among_processes import first_failure, num_processes, numbers_of_all
+from mindeye.training.compute import accelerate_precision
 from mindeye.training.experiment import ExperimentConfig, ScheduleConfig
 from mindeye.training.share import process_share
 
@@ -29,6 +30,7 @@ def started_accelerator(config: ExperimentConfig) -> Accelerator:
             known to give the same weights.
     """
     accelerator = Accelerator(
+        mixed_precision=accelerate_precision(config.compute),
         step_scheduler_with_optimizer=False,
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=_may_leave_out(config)),

@@ -74,7 +74,7 @@ def test_published_decay_spares_what_is_called_bias_and_nothing_else(tiny_experi
 def test_a_training_decays_as_its_quirks_say(tiny_experiment, tmp_path, monkeypatch, quirk, is_on):
     seen = {}
 
-    def recording(state, progress):
+    def recording(state, *_):
         decoder, optimizer = state.decoder, state.optimizer
         name_of = {id(parameter): name for name, parameter in decoder.named_parameters()}
         for group in optimizer.param_groups:
