@@ -25,10 +25,13 @@ _SAMPLES, _SAMPLE_BYTES = 16, 4096
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` only if the block ends well.
 
     Sweeps what killed writers of the same `path` have left.
+
+    Args:
+        durable: whether the file is on the disk before this ends, so that it survives a power cut.
 
     Raises:
         UnwrittenError: the disk is full.
@@ -39,7 +42,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary = folder / path.name
         yield temporary
         temporary.chmod(SHARED_MODE)
+        if durable:
+            _flush(temporary)
         os.replace(temporary, path)
+        if durable and os.name == "posix":
+            _flush(path.parent)
 
 
 @contextlib.contextmanager
@@ -85,6 +92,15 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the disk has what a file holds, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""One run = one folder: weights, config.yaml, provenance.json, log.jsonl, checkpoint."""
+"""One run = one folder: weights, config.yaml, provenance.json, log.jsonl, checkpoints."""
 
 import importlib.metadata
 import json
@@ -7,22 +7,20 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mindeye import __version__
-from mindeye.config import differences, dump_yaml, from_mapping, to_mapping
+from mindeye.checkpoint_pair import CheckpointPair
+from mindeye.config import dump_yaml, from_mapping
 from mindeye.disk import naming_closed_places, naming_full_disks, unwritten
 from mindeye.files import atomic_path, holds_something, read_json, write_json
 from mindeye.quirks import Quirks
+from mindeye.run_identity import are_acceptable, changes_of, identity_of
 
-# Keys of a configuration that say where something lies, not what it is.
-PLACES = ("data", "clip", "vae", "teacher", "start_from")
 _PACKAGES = ("torch", "open_clip_torch", "diffusers", "webdataset", "accelerate", "numpy")
 
 
@@ -41,28 +39,39 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def checkpoints(self) -> CheckpointPair:
+        return CheckpointPair(folder=self.path)
+
+    @property
     def is_finished(self) -> bool:
         """Whether training reached its last step."""
         return self.weights_path.exists()
 
-    def begin(self, config: Any, provenance: Mapping[str, Any]) -> None:
+    def begin(
+        self, config: Any, provenance: Mapping[str, Any], *, accept_changes: bool = False
+    ) -> None:
         """Writes config and provenance, or checks that this folder holds the same ones.
+
+        Args:
+            accept_changes: whether an unfinished run may go on with another learning rate or other
+                weights of losses (`run_identity.CHANGEABLE`); provenance tells of it.
 
         Raises:
             ValueError: the folder belongs to another configuration or other data.
         """
         # Data and networks are known by their contents: folders may move, relative paths too.
-        settings = {key: one for key, one in to_mapping(config).items() if key not in PLACES}
-        contents = {key: provenance.get(key) for key in ("data", "networks", "start")}
-        identity = {"config": settings, **contents}
+        identity = identity_of(config, provenance)
         identity_path = self.path / "identity.json"
         if identity_path.exists():
-            found = differences(identity, read_json(identity_path))
-            if found:
-                raise ValueError(
-                    f"{self.path} holds a run with another configuration ({'; '.join(found[:3])}). "
-                    "Choose another folder, or delete this one to start over."
-                )
+            found = changes_of(config, provenance, read_json(identity_path))
+            if not found:
+                return
+            self._require_acceptable(found, accept_changes)
+            accepted = self.provenance().get("accepted_changes", [])
+            if accepted[-1:] != [found]:  # a kill came before the identity was written
+                self.tell({"accepted_changes": [*accepted, found]})
+            dump_yaml(config, self.config_path)
+            write_json(identity_path, identity)
             return
         # A kill between the three writes below leaves a config: no reason to refuse.
         if holds_something(self.path) and not self.config_path.exists():
@@ -74,6 +83,22 @@ class RunFolder:
         dump_yaml(config, self.config_path)
         write_json(self.path / "provenance.json", {**provenance, "versions": versions()})
         write_json(identity_path, identity)
+
+    def _require_acceptable(self, changes: list[str], accept_changes: bool) -> None:
+        possible = not self.is_finished and are_acceptable(changes)
+        if possible and accept_changes:
+            return
+        advice = "Choose another folder, or delete this one to start over."
+        if possible:
+            advice += " Add --accept-changes to go on from its last checkpoint."
+        raise ValueError(
+            f"{self.path} holds a run with another configuration ({'; '.join(changes[:3])}). "
+            f"{advice}"
+        )
+
+    def tell(self, more: Mapping[str, Any]) -> None:
+        """Adds to provenance.json."""
+        write_json(self.path / "provenance.json", {**self.provenance(), **more})
 
     def provenance(self) -> dict[str, Any]:
         """Contents of provenance.json.
@@ -132,36 +157,10 @@ class RunFolder:
             by_step[record["step"]] = record
         return [by_step[step] for step in sorted(by_step)]
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keeps the last good state of a training; the old one stays until the new one is whole."""
-        path = self.path / "checkpoint.pt"
-        with atomic_path(path) as temporary:
-            try:
-                torch.save(dict(state), temporary)
-            except RuntimeError as error:  # torch's own writer hides the system's error
-                raise unwritten(path, error) from error
-
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """The last good state, or None; tensors and plain values only, no code.
-
-        Raises:
-            ValueError: the file is damaged.
-        """
-        path = self.path / "checkpoint.pt"
-        if not path.exists():
-            return None
-        try:
-            return torch.load(path, weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            raise ValueError(
-                f"{path} is damaged ({str(error).splitlines()[0]}). "
-                "Delete that file to train from the first step on."
-            ) from error
-
     def finish(self, weights: Mapping[str, Tensor]) -> None:
-        """Writes the final weights and drops the checkpoint."""
+        """Writes the final weights and drops the checkpoints: nothing goes on from them."""
         write_weights(self.weights_path, weights)
-        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+        self.checkpoints.drop()
 
     def weights(self) -> dict[str, Tensor]:
         """The final weights.
@@ -176,7 +175,7 @@ class RunFolder:
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Writes a safetensors file, whole or not at all."""
     tensors = {name: value.contiguous() for name, value in weights.items()}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=True) as temporary:
         try:
             save_file(tensors, temporary)
         except SafetensorError as error:

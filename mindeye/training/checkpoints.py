@@ -8,7 +8,7 @@ from mindeye.training.state import TrainingState
 
 def resume(state: TrainingState) -> int:
     """Takes over the last checkpoint, if there is one; gives the step that comes next."""
-    saved = state.run.load_checkpoint()
+    saved = state.run.checkpoints.load()
     if not saved:
         return 0
     state.load(saved["weights"], saved["optimizer"])
@@ -38,5 +38,5 @@ class CheckpointKeeper:
             return
         saved = {"weights": state.full_weights(), "optimizer": state.full_optimizer()}
         if state.accelerator.is_main_process:
-            state.run.save_checkpoint({**saved, "step": step + 1})
+            state.run.checkpoints.save({**saved, "step": step + 1})
         self.saved_at = time.monotonic()

@@ -180,7 +180,9 @@ def test_a_preparation_that_was_cut_ends_in_the_same_bytes_and_leaves_no_rest(
 def test_a_training_on_a_full_disk_ends_in_the_same_weights_once_there_is_room(whole, tmp_path):
     run = tmp_path / "run"
     arguments = ("train", whole.config, "--out", run)
-    assert "checkpoint.pt could not be written" in out_of_room(1_000_000, *arguments)
+    assert "checkpoint_written.safetensors could not be written" in out_of_room(
+        1_000_000, *arguments
+    )
     assert not (run / "weights.safetensors").exists()
     assert temporaries(run) == []
     finished_here(*arguments)

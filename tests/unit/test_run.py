@@ -53,13 +53,13 @@ def test_a_quirk_that_nobody_knows_is_refused_with_the_likely_one(run, tiny_expe
 def test_weights_come_back_and_end_the_run(run, tiny_experiment):
     run.begin(tiny_experiment, {"data": []})
     weights = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.ones(2)}
-    run.save_checkpoint({"weights": weights, "step": 1})
+    run.checkpoints.save({"weights": weights, "step": 1})
     assert not run.is_finished
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         run.weights()
     run.finish(weights)
     assert run.is_finished
-    assert run.load_checkpoint() is None
+    assert run.checkpoints.load() is None
     assert run.weights().keys() == weights.keys()
     torch.testing.assert_close(run.weights()["a"], weights["a"], rtol=0, atol=0)
 
@@ -70,33 +70,6 @@ def test_damaged_weights_are_named(run, tiny_experiment):
     run.weights_path.write_bytes(run.weights_path.read_bytes()[:-40])
     with pytest.raises(ValueError, match=r"weights\.safetensors is damaged"):
         run.weights()
-
-
-def test_a_checkpoint_holds_no_code(run, tiny_experiment):
-    run.begin(tiny_experiment, {"data": []})
-    assert run.load_checkpoint() is None
-    state = {"weights": {"a": torch.ones(2)}, "optimizer": {"lr": 0.1, "groups": [1]}, "step": 7}
-    run.save_checkpoint(state)
-    assert run.load_checkpoint()["step"] == 7
-    # A class of ours inside would need unpickling of code.
-    torch.save({"weights": RunFolder}, run.path / "checkpoint.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        run.load_checkpoint()
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tiny_experiment, monkeypatch):
-    run.begin(tiny_experiment, {"data": []})
-    run.save_checkpoint({"step": 1})
-
-    def full(state, path):
-        path.write_bytes(b"half")
-        raise RuntimeError("unexpected pos 64 vs 0")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match=r"could not be written .* Is the disk full\?"):
-        run.save_checkpoint({"step": 2})
-    assert run.load_checkpoint() == {"step": 1}
-    assert not list(run.path.glob(".*"))
 
 
 def test_of_a_repeated_step_the_last_line_counts_and_a_cut_line_is_skipped(run, tiny_experiment):

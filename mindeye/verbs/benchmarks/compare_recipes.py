@@ -22,7 +22,8 @@ from mindeye.reconstruction.settings import (
 )
 from mindeye.report.banner import SIMULATED
 from mindeye.report.tables import format_interval, rows_as_records, write_rows_tsv
-from mindeye.run import PLACES, RunFolder
+from mindeye.run import RunFolder
+from mindeye.run_identity import PLACES
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import preset_of
 from mindeye.targets.clip import load_clip

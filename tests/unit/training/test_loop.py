@@ -10,6 +10,7 @@ import torch
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
+from mindeye.saved_state import load_state
 from mindeye.training import forward, step
 from mindeye.training.loop import train
 
@@ -40,7 +41,7 @@ def test_a_loss_that_is_not_finite_names_step_and_losses(tiny_experiment, tmp_pa
     monkeypatch.setattr(forward, "step_losses", poisoned)
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 4: .*prior nan, low_level"):
         train(tiny_experiment, tmp_path / "run")
-    checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    checkpoint = load_state(tmp_path / "run" / "checkpoint.safetensors")
     assert checkpoint["step"] == 4
     assert all(torch.isfinite(value).all() for value in checkpoint["weights"].values())
 

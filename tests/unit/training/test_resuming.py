@@ -42,7 +42,7 @@ def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) 
 def test_a_resumed_training_ends_in_the_same_bits(cut, tiny_experiment, uninterrupted, tmp_path):
     with pytest.raises(PowerCutError):
         train(tiny_experiment, tmp_path / "run", progress=cut_at(cut))
-    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
     steps = []
     resumed = train(tiny_experiment, tmp_path / "run", progress=lambda *now: steps.append(now[0]))
     # The checkpoint of a step is written after its progress: that step is done again.
