@@ -42,10 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with nullcontext() if is_first else redirect_stdout(io.StringIO()):
             for line in options.perform(options) or ():
                 print(line)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # Through tqdm, so that the message stands on a line of its own, not behind a bar.
-        tqdm.write("Interrupted. Run the same command again: it goes on from here.", sys.stderr)
-        sys.exit(INTERRUPTED)
+        told = str(stop) or "Interrupted. Run the same command again: it goes on from here."
+        if is_first:
+            tqdm.write(told, sys.stderr)
+        # A training that a signal has ended brings its own.
+        sys.exit(getattr(stop, "exit_code", INTERRUPTED))
     except USER_ERRORS as error:
         if options.debug:
             raise

@@ -16,6 +16,7 @@ from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_o
 from mindeye.training.networks import FrozenNetworks, open_networks
 from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.provenance import provenance_of
+from mindeye.training.room import bytes_of_run, numbers_in, require_room
 from mindeye.training.starting import checked_start
 from mindeye.training.subjects import Material
 
@@ -45,15 +46,22 @@ def opened(config: ExperimentConfig, run: RunFolder, accelerator: Accelerator) -
         for one in prepared:
             one.verify(("train", "validation"))
         check_targets(prepared, networks)
+    if accelerator.is_main_process and not run.is_finished:
+        require_room(run.path, bytes_of_run(*numbers_in(blank), config.choice))
     return Opened(prepared, networks, start)
 
 
 def begin(
-    config: ExperimentConfig, run: RunFolder, accelerator: Accelerator, opened: Opened
+    config: ExperimentConfig,
+    run: RunFolder,
+    accelerator: Accelerator,
+    opened: Opened,
+    accept_changes: bool = False,
 ) -> None:
     """Begins the run in the first process; the others must find it."""
     if accelerator.is_main_process:
-        run.begin(config, provenance_of(config, opened.prepared, opened.networks))
+        provenance = provenance_of(config, opened.prepared, opened.networks)
+        run.begin(config, provenance, accept_changes=accept_changes)
     elif not run.config_path.exists():
         raise FileNotFoundError(
             f"{run.path} was begun by the first process, but another one does not see it. "

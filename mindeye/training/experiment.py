@@ -8,6 +8,7 @@ from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
 from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
+from mindeye.training.choice import ChoiceConfig
 from mindeye.training.compute import ComputeConfig
 from mindeye.training.presentation import PRESENTATIONS
 from mindeye.training.ranges import require, require_ranges, require_share
@@ -149,6 +150,7 @@ class ExperimentConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    choice: ChoiceConfig = field(default_factory=ChoiceConfig)
     quirks: Quirks = field(default_factory=Quirks)
     """Differences of the published systems from what is right; none by default."""
     start_from: Path | None = None
@@ -218,6 +220,11 @@ def _require_something_learns(config: ExperimentConfig) -> None:
         )
     if losses.contrastive or losses.prior:
         return
+    if config.choice.by_validation and not (losses.low_level or losses.of_decoded):
+        raise ValueError(
+            "`choice` goes by validation, but where the maps of a low-level network alone are "
+            "learned nothing is validated. Keep the last weights, without patience."
+        )
     if low_level is None or not (losses.low_level or losses.maps or losses.of_decoded):
         raise ValueError(
             "`losses.contrastive` and `losses.prior` are 0, and no low-level head learns either. "

@@ -11,8 +11,9 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.prior import DiffusionPrior
 from mindeye.models.saved import new_decoder
 from mindeye.run import RunFolder
-from mindeye.training.beginning import begin, describe, opened
-from mindeye.training.checkpoints import CheckpointKeeper, resume
+from mindeye.training.beginning import Opened, begin, describe, opened
+from mindeye.training.checkpoints import resume
+from mindeye.training.choosing import WeightsChoice
 from mindeye.training.compute import arrange
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.forward import StepForward
@@ -28,11 +29,14 @@ from mindeye.training.processes import (
 )
 from mindeye.training.provenance import note_processes
 from mindeye.training.schedule import one_cycle
+from mindeye.training.segments import begin_segment
 from mindeye.training.sharded import in_one_piece
 from mindeye.training.starting import train_only
 from mindeye.training.state import TrainingState
 from mindeye.training.step import one_step
+from mindeye.training.stopping import ending_tidily
 from mindeye.training.subjects import Material, open_subject
+from mindeye.training.survival import kept_alive
 from mindeye.training.validation import validation
 from mindeye.training.watching import Audience, Watcher
 
@@ -42,6 +46,7 @@ LOG_EVERY = 10
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
+@ending_tidily()
 def train(
     config: ExperimentConfig,
     run_path: Path,
@@ -49,13 +54,18 @@ def train(
     progress: Progress | None = None,
     embed_progress: Callable[[int, int], None] | None = None,
     watchers: Sequence[Watcher] = (),
+    accept_changes: bool = False,
 ) -> RunFolder:
     """Trains a decoder into `run_path`; called again, it goes on or returns at once.
 
     The same configuration gives the same weights on the same machine, interrupted or not, watched
     or not.
 
+    Args:
+        accept_changes: see `RunFolder.begin`.
+
     Raises:
+        StoppedError: SIGTERM or Ctrl-C; in the midst of the steps, after a checkpoint.
         ValueError: the folder holds another run, the configuration does not fit the data, or a
             shard is not the one that was written (SHA-256).
         FloatingPointError: a loss is not finite; step and losses are named.
@@ -63,21 +73,22 @@ def train(
     with ending_together():
         accelerator = started_accelerator(config)
         run = RunFolder(path=run_path)
-        return _train(config, run, accelerator, progress, embed_progress, watchers)
+        found = together(lambda: opened(config, run, accelerator))
+        main_first(accelerator, lambda: begin(config, run, accelerator, found, accept_changes))
+        if not run.is_finished:
+            _train(config, run, accelerator, found, progress, embed_progress, watchers)
+        return run
 
 
 def _train(
     config: ExperimentConfig,
     run: RunFolder,
     accelerator: Accelerator,
+    found: Opened,
     progress: Progress | None,
     embed_progress: Callable[[int, int], None] | None,
     watchers: Sequence[Watcher],
-) -> RunFolder:
-    found = together(lambda: opened(config, run, accelerator))
-    main_first(accelerator, lambda: begin(config, run, accelerator, found))
-    if run.is_finished:
-        return run
+) -> None:
     networks, prepared = found.networks, found.prepared
     subjects = main_first(
         accelerator,
@@ -99,11 +110,10 @@ def _train(
         watch=LossWatch.on(accelerator.device),
     )
     with Audience(state, watchers) as audience:
-        run_steps(state, progress if accelerator.is_main_process else None, audience)
-        weights = state.full_weights()
+        progress = progress if accelerator.is_main_process else None
+        weights = run_steps(state, progress, audience)
         # Before the watchers end: a tracker may wait for its network.
         main_first(accelerator, lambda: accelerator.is_main_process and run.finish(weights))
-    return run
 
 
 def begun_decoder(
@@ -124,29 +134,40 @@ def begun_decoder(
     return decoder
 
 
-def run_steps(state: TrainingState, progress: Progress | None, audience: Audience) -> None:
-    """All steps from the last checkpoint on."""
+def run_steps(
+    state: TrainingState, progress: Progress | None, audience: Audience
+) -> dict[str, Tensor]:
+    """All steps from the last checkpoint on; gives the weights that are kept."""
     config, length = state.config, state.length
     schedule, by_epoch = config.schedule, bool(config.quirks.resolved().phases_by_epoch)
-    first = together(lambda: resume(state))
+    choice = WeightsChoice(state)
+    first = together(lambda: resume(state, choice))
     agree_on(first, "step to begin with")
     if state.accelerator.is_main_process:
         note_processes(state.run, first, state.accelerator.num_processes)
-    keeper = CheckpointKeeper(state)
-    for step, batch, generator in audience.watched(first):
-        rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        phase = length.phase(step, config.losses, by_epoch=by_epoch)
-        one_step(state, batch, step, phase, generator)
-        record(state, step, rate, audience)
-        if progress:
-            progress(step + 1, length.num_steps, state.watch.latest)
-        audience.after(step)
-        keeper.after(step)
+        begin_segment(state, first)
+    step = first - 1
+    with kept_alive(state, choice, first) as keeper:
+        for step, batch, generator in audience.watched(first):
+            rate = one_cycle(step, length.num_steps, schedule.learning_rate, schedule.warmup)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            phase = length.phase(step, config.losses, by_epoch=by_epoch)
+            one_step(state, batch, step, phase, generator)
+            choice.updated()
+            record(state, step, rate, audience, choice)
+            if progress:
+                progress(step + 1, length.num_steps, state.watch.latest)
+            audience.after(step)
+            if choice.ends(step):
+                break
+            keeper.after(step)
+    return choice.final_weights(step)
 
 
-def record(state: TrainingState, step: int, rate: float, audience: Audience) -> None:
+def record(
+    state: TrainingState, step: int, rate: float, audience: Audience, choice: WeightsChoice
+) -> None:
     """Writes a line of the log, where one is due; with the validation at the end of an epoch."""
     ends_epoch = (step + 1) % state.length.steps_per_epoch == 0
     if not (ends_epoch or step % LOG_EVERY == 0):
@@ -154,8 +175,10 @@ def record(state: TrainingState, step: int, rate: float, audience: Audience) -> 
     speed = audience.stopwatch.speed()
     line = {"step": step, "learning_rate": rate, **state.watch.fetch()}
     if ends_epoch and (state.is_sharded or state.accelerator.is_main_process):
-        with in_one_piece(state.wrapped):
-            line |= validation(state.config, state.decoder, state.material, step)
+        with choice.shown():
+            with in_one_piece(state.wrapped):
+                line |= validation(state.config, state.decoder, state.material, step)
+            line |= choice.judged(step, line)
     if state.accelerator.is_main_process:
         state.run.append_log(line)
         audience.logged(line, speed)

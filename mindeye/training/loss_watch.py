@@ -1,11 +1,12 @@
 """Losses that stay on the device until somebody asks for them."""
 
-import math
 from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from mindeye.training.finite import require_finite_step
 
 # Steps after which the losses of an accelerator are fetched; asking in every step would make the
 # processor wait for it, and it for the processor.
@@ -27,14 +28,19 @@ class LossWatch:
         return cls(fetch_every=1 if device.type == "cpu" else FETCH_EVERY)
 
     def see(
-        self, step: int, total: Float[Tensor, ""], values: Mapping[str, Float[Tensor, ""]]
+        self,
+        step: int,
+        total: Float[Tensor, ""],
+        values: Mapping[str, Float[Tensor, ""]],
+        gradients: Float[Tensor, ""] | None = None,
     ) -> None:
-        """Takes the values of a step.
+        """Takes the values of a step, and a size of its gradients.
 
         Raises:
-            FloatingPointError: as `fetch`, when it is time to.
+            NonFiniteError: as `fetch`, when it is time to.
         """
-        row = torch.stack([one.detach().float() for one in (total, *values.values())])
+        gradients = torch.zeros_like(total) if gradients is None else gradients
+        row = torch.stack([one.detach().float() for one in (total, gradients, *values.values())])
         self._pending.append((step, tuple(values), row))
         if len(self._pending) >= self.fetch_every:
             self.fetch()
@@ -43,7 +49,8 @@ class LossWatch:
         """The values of the last step; all that were seen are checked.
 
         Raises:
-            FloatingPointError: a loss was not finite; names the first such step and its losses.
+            NonFiniteError: a loss or a gradient was not finite; names the first such step and its
+                losses.
         """
         pending, self._pending = self._pending, []
         if not pending:
@@ -51,12 +58,7 @@ class LossWatch:
         # Rows need not be equally long: a phase may have losses of its own.
         numbers = iter(torch.cat([row for _, _, row in pending]).tolist())
         for step, names, _ in pending:
-            total = next(numbers)
+            total, gradients = next(numbers), next(numbers)
             self.latest = {name: next(numbers) for name in names}
-            if not math.isfinite(total):
-                parts = ", ".join(f"{name} {value:.3g}" for name, value in self.latest.items())
-                raise FloatingPointError(
-                    f"The loss is {total} at step {step}: {parts}. "
-                    "Lower schedule.learning_rate; the last good checkpoint is kept."
-                )
+            require_finite_step(step, total, gradients, self.latest)
         return self.latest

@@ -9,6 +9,7 @@ from mindeye.data.batches import PreparedSubject
 from mindeye.data.origin import people_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
+from mindeye.training.choice import require_validation
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.kept_subjects import voxels_of
 from mindeye.training.leaks import require_no_leak
@@ -92,7 +93,8 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
     Raises:
         FileNotFoundError: no prepared folder there.
         ValueError: none, one that only tests, one subject twice, fewer images than a batch takes,
-            or a test image that is or was a training image (`require_no_leak`).
+            a test image that is or was a training image (`require_no_leak`), or no validation
+            images to choose by.
     """
     if not config.data:
         raise ValueError(
@@ -109,6 +111,7 @@ def prepared_subjects(config: ExperimentConfig) -> list[PreparedSubject]:
     _require_once(prepared)
     length_of(config.schedule, {one.subject: _num_images(one) for one in prepared})
     require_no_leak(prepared, config.start_from)
+    require_validation(config.choice, sum(_num_images(one, "validation") for one in prepared))
     return prepared
 
 
@@ -157,5 +160,5 @@ def blank_decoder(
         )
 
 
-def _num_images(prepared: PreparedSubject) -> int:
-    return prepared.manifest["splits"]["train"]["num_images"]
+def _num_images(prepared: PreparedSubject, split: str = "train") -> int:
+    return prepared.manifest["splits"].get(split, {}).get("num_images", 0)

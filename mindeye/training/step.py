@@ -6,6 +6,7 @@ import torch
 
 from mindeye.training.among_processes import of_all_processes
 from mindeye.training.drawn_step import StepBatch, TargetBatch, drawn_step
+from mindeye.training.finite import size_of_small_gradients
 from mindeye.training.gradients import add_gradients
 from mindeye.training.schedule import Phase
 from mindeye.training.starting import training_mode
@@ -18,8 +19,8 @@ def one_step(
     """One update; its randomness follows from (seed, step) alone. `state.watch` sees its losses.
 
     Raises:
-        FloatingPointError: the loss is not finite. On an accelerator this is seen some steps later,
-            before a checkpoint.
+        NonFiniteError: the loss or a gradient is not finite. On an accelerator this is seen some
+            steps later, before a checkpoint.
     """
     config, decoder = state.config, state.decoder
     training_mode(decoder)
@@ -29,7 +30,8 @@ def one_step(
     drawn = drawn_step(decoder.prior, batch, config.losses, phase, quirks, generator)
     state.optimizer.zero_grad(set_to_none=True)
     losses, monitors = add_gradients(state, drawn, step, phase)
-    state.watch.see(step, sum(losses.values()), {**losses, **monitors})
+    gradients = size_of_small_gradients(decoder.parameters())
+    state.watch.see(step, sum(losses.values()), {**losses, **monitors}, gradients)
     state.optimizer.step()
 
 

@@ -36,6 +36,8 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--samples", type=int, metavar="N", help=samples)
     every = "epochs between two sheets of samples (default: 10); the last has one in any case"
     verb.add_argument("--sample-every", type=int, default=10, metavar="EPOCHS", help=every)
+    purpose = "go on from a checkpoint with another learning rate or other weights of losses"
+    verb.add_argument("--accept-changes", action="store_true", help=purpose)
     verb.set_defaults(takes_overrides=True)
     return verb
 
@@ -55,9 +57,8 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
         return
     from mindeye.training.loop import train
 
-    watchers = watchers_of(options)
-    embedding = watch("embed images")
-    run = train(config, options.out, embed_progress=embedding, watchers=watchers)
+    looking_on = {"embed_progress": watch("embed images"), "watchers": watchers_of(options)}
+    run = train(config, options.out, **looking_on, accept_changes=options.accept_changes)
     last = run.read_log()[-1]
     yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
     yield f"run: {run.path}"

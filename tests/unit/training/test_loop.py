@@ -109,6 +109,21 @@ def test_training_never_opens_the_test_split(tiny_experiment, tmp_path, monkeypa
     assert set(opened) == {"train", "validation"}
 
 
+def test_a_training_whose_test_shards_are_blank_gives_the_same_bytes(
+    tiny_experiment, uninterrupted, tmp_path
+):
+    (place,) = tiny_experiment.data
+    copied = shutil.copytree(place, tmp_path / "prepared")
+    shards = [copied / one for one in PreparedSubject(copied).manifest["splits"]["test"]["shards"]]
+    for shard in shards:
+        shard.write_bytes(bytes(shard.stat().st_size))
+    assert shards
+    run = train(replace(tiny_experiment, data=(copied,)), tmp_path / "run")
+    plain = uninterrupted(tiny_experiment)
+    assert run.weights_path.read_bytes() == plain.weights_path.read_bytes()
+    assert run.read_log() == plain.read_log()
+
+
 def test_a_trained_folder_alone_gives_a_decoder_and_its_voxels(tiny_experiment, uninterrupted):
     run = uninterrupted(tiny_experiment)
     decoder = load_decoder(run.path)
