@@ -16,6 +16,7 @@ from mindeye.training.kept_subjects import keep_bundles, kept_subjects, voxels_o
 from mindeye.training.networks import FrozenNetworks, open_networks
 from mindeye.training.plan import blank_decoder, prepared_subjects
 from mindeye.training.provenance import provenance_of
+from mindeye.training.ridge_start import require_ridge_start
 from mindeye.training.room import bytes_of_run, numbers_in, require_room
 from mindeye.training.starting import checked_start
 from mindeye.training.subjects import Material
@@ -42,6 +43,7 @@ def opened(config: ExperimentConfig, run: RunFolder, accelerator: Accelerator) -
     networks = open_networks(config, accelerator.device)
     blank = blank_decoder(config, prepared, networks)
     start = checked_start(blank, config, networks, prepared)
+    require_ridge_start(config, prepared, start, run)
     if accelerator.is_local_main_process and not run.is_finished:
         for one in prepared:
             one.verify(("train", "validation"))

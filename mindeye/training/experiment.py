@@ -13,6 +13,8 @@ from mindeye.training.compute import ComputeConfig
 from mindeye.training.presentation import PRESENTATIONS
 from mindeye.training.ranges import require, require_ranges, require_share
 
+RIDGE_STARTS = ("random", "closed-form")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
@@ -163,6 +165,10 @@ class ExperimentConfig:
     """Whether subjects of `start_from` that `data` does not name stay in the decoder. Their ridge
     layers are never touched; what they decode stays the same to the bit where `parts` trains
     `ridge` alone, because all other parts are shared."""
+    ridge_start: str = "random"
+    """How the ridge layers of new subjects begin: `random`, or `closed-form`, by ridge regression
+    to the latents that `start_from` has for pictures like theirs, which needs the scans that it was
+    trained on; without `start_from` to principal components of the tokens."""
     seed: int = 42
 
     @property
@@ -181,6 +187,8 @@ class ExperimentConfig:
                 f"`parts` trains {', '.join(self.parts)} alone, but without `start_from` all other "
                 "parts would stay random. Give the run that they are taken from."
             )
+        known, named = self.ridge_start in RIDGE_STARTS, " or ".join(RIDGE_STARTS)
+        require(known, "ridge_start", self.ridge_start, named)
         if self.keep_subjects and self.start_from is None:
             raise ValueError(
                 "`keep_subjects` is on, but without `start_from` there is nobody to keep. "

@@ -28,6 +28,7 @@ from mindeye.training.processes import (
     together,
 )
 from mindeye.training.provenance import note_processes
+from mindeye.training.ridge_start import begun_ridges
 from mindeye.training.schedule import one_cycle
 from mindeye.training.segments import begin_segment
 from mindeye.training.sharded import in_one_piece
@@ -96,7 +97,8 @@ def _train(
     )
     material = Material(subjects=subjects, networks=networks)
     main_first(accelerator, lambda: describe(config, run, accelerator, material))
-    decoder = together(lambda: begun_decoder(config, run, material, found.start))
+    ridges = main_first(accelerator, lambda: begun_ridges(config, run, material, found.start))
+    decoder = together(lambda: begun_decoder(config, run, material, {**found.start, **ridges}))
     arrange(decoder, config.compute)
     optimizer = new_optimizer(decoder, config.schedule, config.compute, config.quirks)
     wrapped, optimizer = accelerator.prepare(StepForward(decoder, networks.vae), optimizer)

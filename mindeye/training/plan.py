@@ -15,6 +15,7 @@ from mindeye.training.kept_subjects import voxels_of
 from mindeye.training.leaks import require_no_leak
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
+from mindeye.training.ridge_start import require_ridge_start
 from mindeye.training.starting import checked_start
 
 # Float32 weights, gradients and AdamW's two moments.
@@ -70,7 +71,8 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     prepared = prepared_subjects(config)
     networks = open_networks(config)
     decoder = blank_decoder(config, prepared, networks)
-    checked_start(decoder, config, networks, prepared)
+    start = checked_start(decoder, config, networks, prepared)
+    require_ridge_start(config, prepared, start)
     images_of = {one.subject: _num_images(one) for one in prepared}
     return TrainingPlan(
         parameters_of={

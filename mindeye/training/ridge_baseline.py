@@ -1,5 +1,7 @@
 """The baseline to beat: one ridge regression from voxels to the same tokens and latents."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -42,11 +44,13 @@ def ridge_decoded(train: RepeatBatch, scans: RepeatBatch, targets: TargetTable) 
 
 
 def fitted_ridge(
-    scan: Float[np.ndarray, "images voxels"], outputs: Float[np.ndarray, "images features"]
+    scan: Float[np.ndarray, "images voxels"],
+    outputs: Float[np.ndarray, "images features"],
+    penalties: Sequence[float] = ALPHAS,
 ) -> Ridge:
     """Ridge regression with the penalty of least leave-one-out error, common to all outputs."""
     probe = np.unique(np.linspace(0, outputs.shape[1] - 1, NUM_PROBE_OUTPUTS).astype(int))
-    penalty = RidgeCV(alphas=ALPHAS).fit(scan, outputs[:, probe]).alpha_
+    penalty = RidgeCV(alphas=penalties).fit(scan, outputs[:, probe]).alpha_
     return Ridge(alpha=penalty).fit(scan, outputs)
 
 
