@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+from torch.profiler import record_function
 
 Item = TypeVar("Item")
+
+# Of a step's wait for its batch, in the profiler's traces.
+WAIT_EVENT = "wait for the batch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,8 @@ class Stopwatch:
         end = object()
         while True:
             asked_at = time.perf_counter()
-            batch = next(batches, end)
+            with record_function(WAIT_EVENT):
+                batch = next(batches, end)
             self.waited_s += time.perf_counter() - asked_at
             if batch is end:
                 return

@@ -80,3 +80,34 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(config_path, tmp_path, cap
     assert lines[0].startswith("ridge ")
     assert lines[-1].endswith("steps; training images subject 1: 24. Nothing was written.")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_profile_prints_operators_and_ends_before_the_last_step(config_path, tmp_path, capsys):
+    run = tmp_path / "run"
+    main(["train", str(config_path), "--out", str(run), "--profile", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 steps on cpu, after 3 to warm up"
+    assert any(line.startswith("aten::") for line in lines)
+    assert str(run / "profile" / "trace.json") in lines[-2]
+    assert not RunFolder(path=run).is_finished
+    main(["train", str(config_path), "--out", str(run)])
+    message = refusal(["train", str(config_path), "--out", str(run), "--profile"], capsys)
+    assert "is finished: no step is left" in message
+
+
+def test_samples_and_trackers_are_written_into_the_run(config_path, tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["train", str(config_path), "--out", str(run), "--samples", "2"]
+    main([*arguments, "--sample-every", "3", "--tracker", "tensorboard"])
+    assert {path.name for path in (run / "samples").iterdir()} == {"epoch_003.png", "epoch_004.png"}
+    assert list((run / "trackers" / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_an_unknown_tracker_and_no_samples_are_refused_before_anything_is_written(
+    config_path, tmp_path, capsys
+):
+    arguments = ["train", str(config_path), "--out", str(tmp_path / "run")]
+    assert exit_code([*arguments, "--tracker", "paper"]) == 2
+    assert "tensorboard" in capsys.readouterr().err
+    assert "0 sample images" in refusal([*arguments, "--samples", "0"], capsys)
+    assert not (tmp_path / "run").exists()

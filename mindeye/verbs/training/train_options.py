@@ -1,6 +1,7 @@
 """`mindeye train`: its options, and what it says; imports nothing that is slow."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import add_verb
 
 if TYPE_CHECKING:
+    from mindeye.training.experiment import ExperimentConfig
     from mindeye.training.watching import Watcher
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
@@ -38,6 +40,8 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--sample-every", type=int, default=10, metavar="EPOCHS", help=every)
     purpose = "go on from a checkpoint with another learning rate or other weights of losses"
     verb.add_argument("--accept-changes", action="store_true", help=purpose)
+    profile = "measure so many steps (default: 10) into RUN/profile and end there"
+    verb.add_argument("--profile", type=int, nargs="?", const=10, metavar="STEPS", help=profile)
     verb.set_defaults(takes_overrides=True)
     return verb
 
@@ -55,6 +59,9 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
 
         yield from plan_of(config).lines
         return
+    if options.profile is not None:
+        yield from profiled(config, options)
+        return
     from mindeye.training.loop import train
 
     looking_on = {"embed_progress": watch("embed images"), "watchers": watchers_of(options)}
@@ -62,6 +69,26 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
     last = run.read_log()[-1]
     yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
     yield f"run: {run.path}"
+
+
+def profiled(config: "ExperimentConfig", options: argparse.Namespace) -> Iterator[str]:
+    """Trains for a few steps, to see where their time goes.
+
+    Raises:
+        ValueError: the run is finished, or has fewer steps left.
+    """
+    from mindeye.run import RunFolder
+    from mindeye.training.loop import train
+    from mindeye.verbs.training.step_profile import ProfileDone, StepProfile
+
+    if RunFolder(path=options.out).is_finished:
+        raise ValueError(f"{options.out} is finished: no step is left. Profile in a new folder.")
+    watcher = StepProfile(options.profile)
+    with contextlib.suppress(ProfileDone):
+        train(config, options.out, embed_progress=watch("embed images"), watchers=[watcher])
+    yield from watcher.found.lines
+    yield f"trace, for https://ui.perfetto.dev: {options.out / 'profile' / 'trace.json'}"
+    yield "The same command without --profile trains on."
 
 
 def watchers_of(options: argparse.Namespace) -> "list[Watcher]":
