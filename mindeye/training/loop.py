@@ -174,8 +174,8 @@ def record(
     ends_epoch = (step + 1) % state.length.steps_per_epoch == 0
     if not (ends_epoch or step % LOG_EVERY == 0):
         return
-    speed = audience.stopwatch.speed()
     line = {"step": step, "learning_rate": rate, **state.watch.fetch()}
+    speed = audience.stopwatch.speed()
     if ends_epoch and (state.is_sharded or state.accelerator.is_main_process):
         with choice.shown():
             with in_one_piece(state.wrapped):
