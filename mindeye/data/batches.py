@@ -162,6 +162,7 @@ class PreparedSubject:
         of_all = manifest.get("repeats_per_image", REPEATS_PER_IMAGE)
         trials = map_shards(
             self._shards_of(split),
+            subject=self.subject,
             num_trials=manifest["splits"][split]["num_trials"],
             num_voxels=self.num_voxels,
         )
@@ -176,10 +177,11 @@ class PreparedSubject:
         """Reads every file and compares its SHA-256 with the manifest.
 
         Args:
-            splits: only the shards of these are looked at; others are not opened.
+            splits: only the shards of these are looked at; others are not opened. Their trials
+                and the voxels must then be this subject's, whatever the manifest's hashes say.
 
         Raises:
-            ValueError: names the first file that changed.
+            ValueError: names the first file that changed, or is of another subject.
         """
         names = self.manifest["files"] if splits is None else self._names_of(splits)
         for name in names:
@@ -190,6 +192,8 @@ class PreparedSubject:
                     f"{self.path / name} has SHA-256 {actual[:12]}, the manifest says "
                     f"{expected[:12]}. It changed since it was written: prepare the subject again."
                 )
+        if splits is not None:
+            _ = self.bundle, [self.mapped_repeats(split) for split in splits]
 
     def _names_of(self, splits: Sequence[str]) -> list[str]:
         return [name for split in splits for name in self.manifest["splits"][split]["shards"]]

@@ -8,7 +8,7 @@ import io
 import json
 import mmap
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from jaxtyping import Float16, Int
 from torch import Tensor
 
 from mindeye.data.shards import damaged
+from mindeye.files import require_whole_map
 from mindeye.types import RepeatBatch
 
 _LENGTH_AT, _HEADER_AT = 8, 10  # of the first version of .npy, which is all that shards hold
@@ -32,6 +33,17 @@ class MappedTrials(NamedTuple):
     image_ids: Int[np.ndarray, "trials"]
     repeats: Int[np.ndarray, "trials"]
     """How often the image had been shown before."""
+    shards: Sequence[tuple[Path, mmap.mmap]]
+    """The files that the views look into."""
+
+    def require_whole(self) -> None:
+        """Refuses shards that were cut since they were mapped.
+
+        Raises:
+            ValueError: names the first one.
+        """
+        for path, content in self.shards:
+            require_whole_map(content, path)
 
 
 class MappedRepeats:
@@ -42,7 +54,7 @@ class MappedRepeats:
     ) -> None:
         self.subject, self.num_voxels = subject, num_voxels
         image_ids, rows = np.unique(trials.image_ids, return_inverse=True)
-        self._betas = trials.betas
+        self._trials = trials
         self._trial_of: Int[np.ndarray, "images repeats"] = np.full(
             (len(image_ids), repeats_per_image), -1
         )
@@ -51,11 +63,16 @@ class MappedRepeats:
         """Ascending."""
 
     def take(self, rows: Int[Tensor, "images"]) -> RepeatBatch:
-        """Some images in the order asked for, float16 as stored; copies these and no others."""
+        """Some images in the order asked for, float16 as stored; copies these and no others.
+
+        Raises:
+            ValueError: a shard was cut off since it was mapped; one that was deleted stays mapped.
+        """
+        self._trials.require_whole()
         trial_of = self._trial_of[rows.numpy()]
         betas = np.zeros((*trial_of.shape, self.num_voxels), dtype=np.float16)
         for image, repeat in np.argwhere(trial_of >= 0).tolist():
-            betas[image, repeat] = self._betas[trial_of[image, repeat]]
+            betas[image, repeat] = self._trials.betas[trial_of[image, repeat]]
         return RepeatBatch(
             subject=self.subject,
             betas=torch.from_numpy(betas),
@@ -64,25 +81,28 @@ class MappedRepeats:
         )
 
 
-def map_shards(paths: Sequence[Path], *, num_trials: int, num_voxels: int) -> MappedTrials:
+def map_shards(
+    paths: Sequence[Path], *, subject: int, num_trials: int, num_voxels: int
+) -> MappedTrials:
     """Maps all trials of some shards; reads what stands around the betas, and none of them.
 
     Raises:
         FileNotFoundError: a shard is missing.
         ValueError: a shard is damaged, or its trials are not those that the manifest promises.
     """
-    betas, image_ids, repeats = [], [], []
+    betas, entries, shards = [], [], []
     for path in paths:
         try:
-            for view, entry in _mapped(path):
+            content, parts_of = _mapped(path)
+            shards.append((path, content))
+            for view, entry in _trials_of(content, parts_of):
                 if view.shape != (num_voxels,) or view.dtype != np.float16:
                     raise ValueError(
                         f"a trial is {view.dtype} of shape {view.shape}, but the manifest "
                         f"promises {num_voxels} voxels in float16"
                     )
                 betas.append(view)
-                image_ids.append(entry["image_id"])
-                repeats.append(entry["repeat"])
+                entries.append([entry[name] for name in ("image_id", "repeat", "subject")])
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{path} is missing. Prepare the subject again.") from error
         except (tarfile.TarError, OSError, KeyError, ValueError) as error:
@@ -92,20 +112,33 @@ def map_shards(paths: Sequence[Path], *, num_trials: int, num_voxels: int) -> Ma
             f"{', '.join(path.name for path in paths)} in {paths[0].parent} hold {len(betas)} "
             f"trials, but the manifest promises {num_trials}. Prepare the subject again."
         )
-    columns = (np.array(one, dtype=np.int64) for one in (image_ids, repeats))
-    return MappedTrials(betas, *columns)
+    image_ids, repeats, subjects = np.array(entries, dtype=np.int64).reshape(-1, 3).T
+    if others := set(subjects.tolist()) - {subject}:
+        raise ValueError(
+            f"{', '.join(path.name for path in paths)} in {paths[0].parent} hold trials of subject "
+            f"{min(others)}, but the manifest is of subject {subject}. "
+            "Were folders mixed up? Prepare the subject again."
+        )
+    return MappedTrials(betas, image_ids, repeats, shards)
 
 
-def _mapped(path: Path) -> Iterator[tuple[np.ndarray, dict]]:
-    """A view of the betas, and the entry, of every trial of one shard."""
+def _mapped(path: Path) -> tuple[mmap.mmap, dict[str, dict[str, tarfile.TarInfo]]]:
+    """The whole file, and where the parts of each of its trials stand."""
     parts_of: dict[str, dict[str, tarfile.TarInfo]] = {}
     with path.open("rb") as stream:
-        # The mapping outlives the file's handle: the views hold it.
+        # The mapping outlives the file's handle.
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         with tarfile.open(fileobj=stream, mode="r:") as tar:
             for member in tar:
                 key, _, part = member.name.partition(".")
                 parts_of.setdefault(key, {})[part] = member
+    return content, parts_of
+
+
+def _trials_of(
+    content: mmap.mmap, parts_of: Mapping[str, Mapping[str, tarfile.TarInfo]]
+) -> Iterator[tuple[np.ndarray, dict]]:
+    """A view of the betas, and the entry, of every trial of one shard."""
     for parts in parts_of.values():
         array, entry = parts["betas.npy"], parts["json"]
         end = entry.offset_data + entry.size

@@ -59,7 +59,9 @@ def measure_feeding(work: Path) -> dict[str, float]:
         make_cold(path)
     before = _memory_mb()
     began = time.perf_counter()
-    trials = map_shards(paths, num_trials=NUM_IMAGES * REPEATS_PER_IMAGE, num_voxels=NUM_VOXELS)
+    trials = map_shards(
+        paths, subject=1, num_trials=NUM_IMAGES * REPEATS_PER_IMAGE, num_voxels=NUM_VOXELS
+    )
     repeats = MappedRepeats(1, trials, num_voxels=NUM_VOXELS, repeats_per_image=REPEATS_PER_IMAGE)
     open_s = time.perf_counter() - began
     left = float(np.mean([cached_share(path) for path in paths]))

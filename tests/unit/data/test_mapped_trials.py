@@ -1,6 +1,7 @@
 """Betas that stay in their shards: the same numbers as those that are read whole, and no copy."""
 
 import io
+import os
 import tarfile
 import tracemalloc
 
@@ -31,7 +32,7 @@ def shards(tmp_path):
 
 @pytest.fixture
 def mapped(shards):
-    return map_shards(shards, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
+    return map_shards(shards, subject=3, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
 
 
 def test_what_is_mapped_is_what_webdataset_reads(shards, mapped):
@@ -43,7 +44,7 @@ def test_what_is_mapped_is_what_webdataset_reads(shards, mapped):
 
 def test_mapping_holds_no_betas_and_the_views_cannot_be_written(shards):
     tracemalloc.start()
-    mapped = map_shards(shards, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
+    mapped = map_shards(shards, subject=3, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     everything = NUM_TRIALS * NUM_VOXELS * 2
@@ -109,19 +110,36 @@ def test_a_truncated_shard_is_refused(shards, share):
     content = shards[1].read_bytes().rstrip(b"\0")
     shards[1].write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=r"train-000001.tar"):
-        map_shards(shards, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
+        map_shards(shards, subject=3, num_trials=NUM_TRIALS, num_voxels=NUM_VOXELS)
 
 
 def test_other_counts_than_promised_are_refused(shards):
     with pytest.raises(ValueError, match="hold 30 trials, but the manifest promises 31"):
-        map_shards(shards, num_trials=31, num_voxels=NUM_VOXELS)
+        map_shards(shards, subject=3, num_trials=31, num_voxels=NUM_VOXELS)
     with pytest.raises(ValueError, match=r"shape \(7000,\), but the manifest promises 5 voxels"):
-        map_shards(shards, num_trials=30, num_voxels=5)
+        map_shards(shards, subject=3, num_trials=30, num_voxels=5)
+
+
+def test_trials_of_another_subject_are_refused(shards):
+    with pytest.raises(ValueError, match=r"trials of subject 3, but the manifest is of subject 4"):
+        map_shards(shards, subject=4, num_trials=30, num_voxels=NUM_VOXELS)
+
+
+def test_a_shard_that_is_cut_while_it_is_mapped_is_named_and_a_lost_one_is_not_missed(
+    shards, repeats
+):
+    before = repeats.take(torch.tensor([4, 0]))
+    shards[0].unlink()
+    assert torch.equal(repeats.take(torch.tensor([4, 0])).betas, before.betas)
+    os.truncate(shards[1], 512)
+    # Reading the map beyond its file would end the process without a word.
+    with pytest.raises(ValueError, match=r"train-000001\.tar has 512 bytes, but had \d+ when"):
+        repeats.take(torch.tensor([4, 0]))
 
 
 def test_a_missing_shard_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"train-000000.tar is missing"):
-        map_shards([tmp_path / "train-000000.tar"], num_trials=1, num_voxels=1)
+        map_shards([tmp_path / "train-000000.tar"], subject=3, num_trials=1, num_voxels=1)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +159,4 @@ def test_a_pickle_or_another_type_in_an_array_s_place_is_refused(tmp_path, array
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     with pytest.raises(ValueError, match=message):
-        map_shards([path], num_trials=1, num_voxels=1)
+        map_shards([path], subject=3, num_trials=1, num_voxels=1)

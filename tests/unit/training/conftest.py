@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.data.bundle import VoxelBundle
+from mindeye.files import sha256_of
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
 from mindeye.targets.feature_maps import MapConfig, MapNetwork, save_maps
 from mindeye.training.augmentation import AugmentationConfig
@@ -47,8 +48,11 @@ def second_prepared(tiny_prepared, tmp_path_factory):
     bundle = replace(VoxelBundle.load(folder / "bundle"), subject=2)
     shutil.rmtree(folder / "bundle")
     bundle.save(folder / "bundle")
-    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
-    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
+    for path in folder.glob("*.tar"):
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b'"subject": 1,', b'"subject": 2,'))
+    manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
+    manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
     manifest["voxel_hash"] = bundle.voxel_hash
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

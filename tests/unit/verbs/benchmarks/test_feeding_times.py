@@ -32,7 +32,7 @@ def test_every_image_is_there_three_times_with_betas_of_its_own(tmp_path):
 def test_an_epoch_hands_on_one_scan_of_each_image(tmp_path):
     write_shards(tmp_path / "work")
     paths = sorted((tmp_path / "work").glob("*.tar"))
-    trials = map_shards(paths, num_trials=3 * NUM_IMAGES, num_voxels=NUM_VOXELS)
+    trials = map_shards(paths, subject=1, num_trials=3 * NUM_IMAGES, num_voxels=NUM_VOXELS)
     repeats = MappedRepeats(1, trials, num_voxels=NUM_VOXELS, repeats_per_image=3)
     batches = list(feeding_times._batches(repeats, 0))
     assert [batch.shape for batch in batches] == 8 * [torch.Size([8, NUM_VOXELS])]
