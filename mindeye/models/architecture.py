@@ -12,7 +12,7 @@ from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.prior import PriorConfig
 from mindeye.models.published_prior import PublishedPriorConfig
-from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig
+from mindeye.models.token_head import TokenHeadConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,9 @@ class DecoderConfig:
     """Each part is ours or a published one; the kind of its configuration says which."""
 
     backbone: BackboneConfig | MixerBackboneConfig = field(default_factory=BackboneConfig)
-    token_head: LowRankHeadConfig | TokenCodeHeadConfig | None = None
-    """Of fewer weights: of low `rank`, or with a code of `code_width` numbers a token; one dense
-    layer when left out."""
+    token_head: TokenHeadConfig | None = None
+    """Of fewer weights: of low `rank`, with a code of `code_width` numbers a token, or with a
+    `window` of the hidden state a token; one dense layer when left out."""
     contrastive_width: int = 2048
     """Hidden width of the contrastive head."""
     prior: PriorConfig | PublishedPriorConfig = field(default_factory=PriorConfig)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -18,6 +18,15 @@ class LowRankHeadConfig:
 class TokenCodeHeadConfig:
     code_width: int = 128
     """How many numbers a token has of its own before a map that all tokens share widens them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowHeadConfig:
+    window: int = 680
+    """How many numbers of the hidden state a token reads: neighbours, the next token others."""
+
+
+TokenHeadConfig = LowRankHeadConfig | TokenCodeHeadConfig | WindowHeadConfig
 
 
 class TokenHead(nn.Module):
@@ -78,12 +87,41 @@ class TokenCodeHead(nn.Module):
         return self.to_token(codes) + self.bias
 
 
+class WindowHead(nn.Module):
+    """Each token reads a window of the hidden state, by weights of its own.
+
+    Windows start at even distances and go on at the beginning where the hidden state ends. What
+    many tokens need, the backbone has to say in several places; in return nothing is squeezed
+    through fewer numbers than the hidden state has.
+    """
+
+    def __init__(self, width: int, num_tokens: int, token_width: int, window: int) -> None:
+        super().__init__()
+        self.token_shape = (num_tokens, token_width)
+        self.weight = nn.Parameter(torch.empty(num_tokens, window, token_width))
+        self.bias = nn.Parameter(torch.empty(num_tokens, token_width))
+        # As torch starts a layer that reads so many numbers, and the bias of the dense layer.
+        nn.init.uniform_(self.weight, -(window**-0.5), window**-0.5)
+        nn.init.uniform_(self.bias, -(width**-0.5), width**-0.5)
+
+    def forward(
+        self, hidden: Float[Tensor, "trials latent"]
+    ) -> Float[Tensor, "trials tokens width"]:
+        windows = hidden[:, self._places(hidden.shape[1], hidden.device)]
+        return torch.einsum("ntr,trw->ntw", windows, self.weight) + self.bias
+
+    def _places(self, width: int, device: torch.device) -> Int[Tensor, "tokens window"]:
+        num_tokens, window, _ = self.weight.shape
+        starts = torch.arange(num_tokens, device=device) * width // num_tokens
+        return (starts.unsqueeze(1) + torch.arange(window, device=device)) % width
+
+
 def new_token_head(
-    config: LowRankHeadConfig | TokenCodeHeadConfig | None,
+    config: TokenHeadConfig | None,
     width: int,
     num_tokens: int,
     token_width: int,
-) -> TokenHead | LowRankHead | TokenCodeHead:
+) -> TokenHead | LowRankHead | TokenCodeHead | WindowHead:
     """The head that a decoder's configuration asks for; one dense layer for None.
 
     Raises:
@@ -102,11 +140,13 @@ def new_token_head(
         )
     if isinstance(config, LowRankHeadConfig):
         return LowRankHead(*shape, config.rank)
-    return TokenCodeHead(*shape, config.code_width)
+    if isinstance(config, TokenCodeHeadConfig):
+        return TokenCodeHead(*shape, config.code_width)
+    return WindowHead(*shape, config.window)
 
 
 def num_weights(
-    config: LowRankHeadConfig | TokenCodeHeadConfig | None,
+    config: TokenHeadConfig | None,
     width: int,
     num_tokens: int,
     token_width: int,
@@ -116,4 +156,5 @@ def num_weights(
         return config.rank * (width + num_tokens * token_width)
     if isinstance(config, TokenCodeHeadConfig):
         return config.code_width * (width * num_tokens + token_width)
-    return width * num_tokens * token_width
+    read = config.window if config else width
+    return read * num_tokens * token_width

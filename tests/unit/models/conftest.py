@@ -16,7 +16,7 @@ from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.prior import PriorConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.models.saved import ARCHITECTURE_FILE
-from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig
+from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig, WindowHeadConfig
 from mindeye.quirks import Quirks
 from mindeye.run import RunFolder
 
@@ -27,6 +27,7 @@ OURS = DecoderConfig(
     low_level=LowLevelConfig(base_channels=8),
 )
 LOW_RANK = replace(OURS, token_head=LowRankHeadConfig(rank=3))
+WINDOW = replace(OURS, token_head=WindowHeadConfig(window=5))
 TOKEN_CODE = replace(OURS, token_head=TokenCodeHeadConfig(code_width=2))
 MINDEYE1 = DecoderConfig(
     backbone=BackboneConfig(width=6, num_blocks=2),
@@ -58,6 +59,7 @@ WITHOUT_IDLE = replace(MINDEYE2, backbone=replace(MINDEYE2.backbone, keep_idle=F
 DECODERS = {
     "ours": (OURS, {1: 7, 5: 9}, (5, 16), (4, 8, 8)),
     "low rank": (LOW_RANK, {1: 7}, (5, 16), (4, 8, 8)),
+    "window": (WINDOW, {1: 7}, (5, 16), (4, 8, 8)),
     "token code": (TOKEN_CODE, {1: 7}, (5, 16), (4, 8, 8)),
     "mindeye1": (MINDEYE1, {1: 11}, (4, 10), (4, 4, 4)),
     "1 x 768": (ONE_TOKEN, {1: 11}, (1, 10), (4, 64, 64)),

@@ -9,12 +9,13 @@ from mindeye.models.token_head import (
     LowRankHeadConfig,
     TokenCodeHeadConfig,
     TokenHead,
+    WindowHeadConfig,
     new_token_head,
     num_weights,
 )
 
 SHAPE = (12, 5, 8)
-COMPACT = [LowRankHeadConfig(rank=3), TokenCodeHeadConfig(code_width=2)]
+COMPACT = [LowRankHeadConfig(rank=3), TokenCodeHeadConfig(code_width=2), WindowHeadConfig(window=7)]
 
 
 def hidden(trials: int = 4, width: int = 12) -> torch.Tensor:
@@ -34,6 +35,12 @@ def dense_twin(head: torch.nn.Module) -> TokenHead:
     twin = TokenHead(*SHAPE)
     if hasattr(head, "to_code"):
         weight, bias = head.to_tokens.weight @ head.to_code.weight, head.to_tokens.bias
+    elif hasattr(head, "weight"):
+        weight, bias = torch.zeros(5, 8, 12), head.bias.flatten()
+        for token, start in enumerate((0, 2, 4, 7, 9)):
+            for place in range(7):
+                weight[token, :, (start + place) % 12] = head.weight[token, place]
+        weight = weight.flatten(0, 1)
     else:
         codes = head.to_codes.weight.unflatten(0, (5, -1))
         weight = torch.einsum("wc,tch->twh", head.to_token.weight, codes).flatten(0, 1)
@@ -49,12 +56,27 @@ def test_a_compact_head_is_a_dense_one_with_fewer_free_weights(config):
     torch.testing.assert_close(head(hidden()), dense_twin(head)(hidden()))
 
 
-@pytest.mark.parametrize("config", [LowRankHeadConfig(rank=30), TokenCodeHeadConfig(code_width=16)])
+@pytest.mark.parametrize(
+    "config",
+    [LowRankHeadConfig(rank=30), TokenCodeHeadConfig(code_width=16), WindowHeadConfig(window=40)],
+)
 def test_a_compact_head_starts_with_tokens_as_wide_as_the_dense_ones(config):
     torch.manual_seed(1)
     states = hidden(2000, 256)
     dense, compact = (new_token_head(one, 256, 20, 48)(states).var() for one in (None, config))
     assert compact.item() == pytest.approx(dense.item(), rel=0.1)
+
+
+def test_windows_start_at_even_distances_and_go_round():
+    head = new_token_head(WindowHeadConfig(window=7), *SHAPE)
+    state = torch.zeros(1, 12, requires_grad=True)
+    reads = []
+    for token in range(5):
+        (gradient,) = torch.autograd.grad(head(state)[:, token].sum(), state)
+        reads.append(gradient[0].nonzero().flatten().tolist())
+    assert reads[0] == [0, 1, 2, 3, 4, 5, 6]
+    assert reads[1] == [2, 3, 4, 5, 6, 7, 8]
+    assert reads[4] == [0, 1, 2, 3, 9, 10, 11]
 
 
 @pytest.mark.parametrize("config", [None, *COMPACT])
@@ -71,9 +93,11 @@ def test_weights_are_counted_without_making_them(config):
         (None, (257, 768), 808_649_472),
         (LowRankHeadConfig(), (257, 768), 103_351_040),
         (TokenCodeHeadConfig(), (257, 768), 135_037_696),
+        (WindowHeadConfig(), (257, 768), 134_413_056),
         (None, (256, 1664), 1_745_256_448),
         (LowRankHeadConfig(), (256, 1664), 220_626_944),
         (TokenCodeHeadConfig(), (256, 1664), 134_856_704),
+        (WindowHeadConfig(), (256, 1664), 290_095_104),
     ],
 )
 def test_the_defaults_are_small_at_full_size(config, tokens, parameters):
@@ -84,12 +108,16 @@ def test_the_defaults_are_small_at_full_size(config, tokens, parameters):
 
 @pytest.mark.parametrize(
     ("kind", "key", "limit"),
-    # Below 12 * 40 / (12 + 40) = 9.2, and below 12 * 40 / (12 * 5 + 8) = 7.06.
-    [(LowRankHeadConfig, "rank", 10), (TokenCodeHeadConfig, "code_width", 8)],
+    # Below 12 * 40 / (12 + 40) = 9.2, below 12 * 40 / (12 * 5 + 8) = 7.06, and below the width.
+    [
+        (LowRankHeadConfig, "rank", 10),
+        (TokenCodeHeadConfig, "code_width", 8),
+        (WindowHeadConfig, "window", 12),
+    ],
 )
 def test_a_compact_head_of_more_weights_than_the_dense_one_is_refused(kind, key, limit):
-    with pytest.raises(ValueError, match=rf"token_head\.{key}` 11 .* than {limit}, or `token_head"):
-        new_token_head(kind(**{key: 11}), *SHAPE)
+    with pytest.raises(ValueError, match=rf"token_head\.{key}` 13 .* than {limit}, or `token_head"):
+        new_token_head(kind(**{key: 13}), *SHAPE)
     with pytest.raises(ValueError, match="one dense layer 480"):
         new_token_head(kind(**{key: limit}), *SHAPE)
     new_token_head(kind(**{key: limit - 1}), *SHAPE)
@@ -100,6 +128,7 @@ def test_a_compact_head_of_more_weights_than_the_dense_one_is_refused(kind, key,
     [
         ({"rank": 256}, LowRankHeadConfig(rank=256)),
         ({"code_width": 64}, TokenCodeHeadConfig(code_width=64)),
+        ({"window": 640}, WindowHeadConfig(window=640)),
         (None, None),
     ],
 )
