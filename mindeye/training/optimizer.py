@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from mindeye.models.token_head import WindowHead
 from mindeye.quirks import Quirks
 from mindeye.training.compute import ComputeConfig
 from mindeye.training.experiment import ScheduleConfig
@@ -69,7 +70,7 @@ def decay_groups(
     layers = {
         id(module.weight)
         for module in decoder.modules()
-        if isinstance(module, nn.Linear | nn.Conv2d)
+        if isinstance(module, nn.Linear | nn.Conv2d | WindowHead)
     }
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in decoder.named_parameters():

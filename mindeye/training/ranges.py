@@ -9,7 +9,7 @@ from mindeye.models.published_prior import PublishedPriorConfig
 # Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
 COUNTS = (
     *("width", "depth", "num_heads", "head_width", "mlp_ratio", "train_times"),
-    *("base_channels", "base_side", "layers_per_block", "rank", "code_width"),
+    *("base_channels", "base_side", "layers_per_block", "rank", "code_width", "window"),
 )
 PARTS = ("backbone", "token_head", "prior", "low_level")
 SHARES = ("input_dropout", "block_dropout", "drop_condition", "drop_image", "dropout")

@@ -35,6 +35,7 @@ def test_the_simulated_configuration_is_the_demos():
         ("decoder.contrastive_width", 0, "1 or more"),
         ("decoder.token_head.rank", 0, "1 or more"),
         ("decoder.token_head.code_width", 0, "1 or more"),
+        ("decoder.token_head.window", 0, "1 or more"),
         ("decoder.prior.head_width", 0, "1 or more"),
         ("decoder.prior.depth", 0, "1 or more"),
         ("decoder.prior.train_times", 0, "1 or more"),

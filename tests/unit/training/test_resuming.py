@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from mindeye.files import read_json, write_json
 from mindeye.models.saved import load_decoder
-from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig
+from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig, WindowHeadConfig
 from mindeye.training.loop import train
 
 NUM_STEPS = 12
@@ -68,7 +68,10 @@ def test_a_run_from_before_token_heads_had_kinds_goes_on(tiny_experiment, uninte
         train(replace(tiny_experiment, decoder=compact), tmp_path / "run")
 
 
-@pytest.mark.parametrize("head", [LowRankHeadConfig(rank=4), TokenCodeHeadConfig(code_width=3)])
+@pytest.mark.parametrize(
+    "head",
+    [LowRankHeadConfig(rank=4), TokenCodeHeadConfig(code_width=3), WindowHeadConfig(window=9)],
+)
 def test_a_training_with_a_compact_token_head_resumes_to_the_bit_and_decodes(
     head, tiny_experiment, tmp_path
 ):
