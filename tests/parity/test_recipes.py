@@ -11,7 +11,7 @@ from mindeye.config import load_yaml
 from mindeye.models.decoder import Decoder
 from mindeye.models.published.key_names import mindeye1_low_level_names as low_level_names
 from mindeye.models.published.key_names import mindeye1_names, mindeye2_names, published_name
-from mindeye.models.token_head import LowRankHeadConfig
+from mindeye.models.token_head import WindowHeadConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
 from mindeye.training.augmentation import MINDEYE1, MINDEYE1_LOW_LEVEL, MINDEYE2_BLUR
 from mindeye.training.experiment import ExperimentConfig
@@ -110,7 +110,7 @@ def test_mindeye2_pre_trains_one_ridge_for_each_of_seven_subjects():
 
 def test_the_compact_recipe_is_mindeye1s_but_for_token_head_and_quirks():
     compact, published = config_of("mindeye1_subj01_compact"), config_of("mindeye1_subj01")
-    assert compact.decoder.token_head == LowRankHeadConfig(rank=512)
+    assert compact.decoder.token_head == WindowHeadConfig(window=680)
     assert not compact.quirks.switched_on()
     dense = replace(compact.decoder, token_head=None)
     assert replace(compact, decoder=dense, quirks=published.quirks) == published
@@ -118,9 +118,9 @@ def test_the_compact_recipe_is_mindeye1s_but_for_token_head_and_quirks():
 
 def test_the_compact_recipe_has_less_than_a_third_of_the_published_parameters():
     decoder = decoder_of("mindeye1_subj01_compact", "mindeye1_subj01")
-    assert count(decoder, "token_head.") == 512 * (4096 + 257 * 768) + 257 * 768
-    assert count(decoder, "") + ROTARY == 298_336_656
-    assert 3 * 298_336_656 < 1_003_635_088
+    assert count(decoder, "token_head.") == (680 + 1) * 257 * 768
+    assert count(decoder, "") + ROTARY == 329_398_672
+    assert 3 * 329_398_672 < 1_003_635_088
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,25 @@
 
 from dataclasses import replace
 
-from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig, num_weights
+from mindeye.models.token_head import (
+    LowRankHeadConfig,
+    TokenCodeHeadConfig,
+    TokenHeadConfig,
+    WindowHeadConfig,
+    num_weights,
+)
 from mindeye.targets.clip import load_clip
 from mindeye.training.experiment import ExperimentConfig
 
-HeadConfig = LowRankHeadConfig | TokenCodeHeadConfig | None
+HeadConfig = TokenHeadConfig | None
 
 # At full size; the name of each is that of its column and folder.
 DENSE = "dense"
 HEADS: dict[str, HeadConfig] = {
     DENSE: None,
     "rank 512": LowRankHeadConfig(rank=512),
-    "rank 256": LowRankHeadConfig(rank=256),
     "code 128": TokenCodeHeadConfig(code_width=128),
+    "window 680": WindowHeadConfig(window=680),
 }
 WIDTH = 4096
 MINDEYE1_TOKENS, MINDEYE2_TOKENS = (257, 768), (256, 1664)

@@ -6,7 +6,12 @@ from dataclasses import asdict, replace
 import pytest
 
 from mindeye.models.low_level import LowLevelConfig
-from mindeye.models.token_head import LowRankHeadConfig, TokenCodeHeadConfig, num_weights
+from mindeye.models.token_head import (
+    LowRankHeadConfig,
+    TokenCodeHeadConfig,
+    WindowHeadConfig,
+    num_weights,
+)
 from mindeye.verbs.benchmarks import token_head_costs
 from mindeye.verbs.benchmarks.token_head_costs import (
     HeadTime,
@@ -26,8 +31,8 @@ def test_a_scaled_head_holds_the_share_that_it_holds_at_full_size():
     assert scaled == {
         "dense": None,
         "rank 512": LowRankHeadConfig(rank=57),
-        "rank 256": LowRankHeadConfig(rank=28),
         "code 128": TokenCodeHeadConfig(code_width=21),
+        "window 680": WindowHeadConfig(window=85),
     }
     for name, head in HEADS.items():
         shares = [
@@ -52,7 +57,7 @@ def test_recipes_differ_in_their_token_head_alone(tiny_experiment):
 def system(tiny_experiment):
     """MindEye1's tokens behind a decoder so narrow that rank 512 would be no saving."""
     low_level = LowLevelConfig(base_channels=4, base_side=8)
-    backbone = replace(tiny_experiment.decoder.backbone, width=600)
+    backbone = replace(tiny_experiment.decoder.backbone, width=700)
     prior = replace(tiny_experiment.decoder.prior, head_width=64)
     narrow = replace(tiny_experiment.decoder, low_level=low_level, backbone=backbone, prior=prior)
     return full_size_systems(narrow, narrow)[0]
@@ -62,10 +67,10 @@ def test_operations_are_two_for_each_multiplication_of_three_passes(system):
     of_head = {one.head: one for one in head_costs(system)}
     outputs = 257 * 768
     assert {name: one.floating_point_operations for name, one in of_head.items()} == {
-        "dense": 6 * 32 * 600 * outputs,
-        "rank 512": 6 * 32 * 512 * (600 + outputs),
-        "rank 256": 6 * 32 * 256 * (600 + outputs),
-        "code 128": 6 * 32 * 128 * (600 * 257 + outputs),
+        "dense": 6 * 32 * 700 * outputs,
+        "rank 512": 6 * 32 * 512 * (700 + outputs),
+        "code 128": 6 * 32 * 128 * (700 * 257 + outputs),
+        "window 680": 6 * 32 * 680 * outputs,
     }
 
 
@@ -74,7 +79,7 @@ def test_a_decoder_with_a_compact_head_differs_by_the_head_and_takes_16_bytes_a_
     rests = {one.model_parameters - one.head_parameters for one in of_head.values()}
     assert len(rests) == 1
     dense = of_head["dense"]
-    assert dense.head_parameters == 601 * 257 * 768
+    assert dense.head_parameters == 701 * 257 * 768
     assert dense.model_bytes == 16 * dense.model_parameters
 
 
@@ -86,7 +91,7 @@ def test_a_measured_head_runs_forward_and_backward():
 
 
 def test_an_unknown_head_is_refused():
-    with pytest.raises(LookupError, match=r"`rank 7`\. Choose one of dense, rank 512, rank 256"):
+    with pytest.raises(LookupError, match=r"`rank 7`\. Choose one of dense, rank 512, code 128"):
         measure_head("rank 7", (5, 8), width=12, rounds=1)
 
 
