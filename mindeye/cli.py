@@ -1,11 +1,8 @@
 """`mindeye VERB`: parses, calls one library function, prints."""
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,6 +16,7 @@ from mindeye.verbs.decoding.scans_options import perform_scans, scans_options
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.evaluation.compare_options import compare_options, perform_compare
 from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_evaluate
+from mindeye.verbs.first_process import first_speaks, stream_for
 from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.shared_options import given_quirks, given_settings
@@ -29,6 +27,7 @@ USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
 INTERRUPTED = 130
 
 
+@first_speaks()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script."""
     parser = make_parser()
@@ -36,25 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if rest and not getattr(options, "takes_overrides", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.overrides = rest
-    # Of several processes (torchrun, accelerate launch), the first one speaks.
-    is_first = os.environ.get("RANK", "0") == "0"
     try:
-        with nullcontext() if is_first else redirect_stdout(io.StringIO()):
-            for line in options.perform(options) or ():
-                print(line)
+        for line in options.perform(options) or ():
+            print(line)
     except KeyboardInterrupt as stop:
         # Through tqdm, so that the message stands on a line of its own, not behind a bar.
         told = str(stop) or "Interrupted. Run the same command again: it goes on from here."
-        if is_first:
-            tqdm.write(told, sys.stderr)
+        tqdm.write(told, stream_for(stop))
         # A training that a signal has ended brings its own.
         sys.exit(getattr(stop, "exit_code", INTERRUPTED))
     except USER_ERRORS as error:
         if options.debug:
             raise
         message = error.args[0] if isinstance(error, KeyError) else error
-        if is_first or getattr(error, "is_told_here", False):
-            tqdm.write(f"mindeye: {message}", sys.stderr)
+        tqdm.write(f"mindeye: {message}", stream_for(error))
         sys.exit(2)
 
 

@@ -1,6 +1,6 @@
 """One training step: scans and targets in, losses out. Models, targets and losses meet here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -42,12 +42,13 @@ def step_losses(
     Args:
         vae: decodes latents, where the decoded pictures are compared.
     """
-    parts, targets = share.parts(step.mixed.parts), step.targets
+    targets, wanted = step.targets, step.mixed.wanted
     if not (config.contrastive or config.prior):
-        blurry = joined([decoder.blurry(part.betas, part.subject) for part in parts])
-        return low_level_losses(blurry, targets, step.mixed.wanted, config, share, vae), {}
-    images, wanted = embedding_of(targets.tokens), step.mixed.wanted
-    output = joined([decoder(part.betas, part.subject) for part in parts])
+        blurry = _outputs(decoder.blurry, step, share)
+        losses = low_level_losses(blurry, targets, wanted, config, share, vae)
+        return _with_absent(losses, decoder, step, share, blurry_alone=True), {}
+    images = embedding_of(targets.tokens)
+    output = _outputs(decoder, step, share)
     embeddings = share.among_all("embeddings", output.embeddings)
     # Rounded to half precision, cosines divided by so low a temperature would be off by 0.3.
     with torch.autocast(images.device.type, enabled=False):
@@ -64,20 +65,47 @@ def step_losses(
     if output.low_level_latents is not None:
         blurry = LowLevelOutput(output.low_level_latents, output.low_level_maps)
         losses |= low_level_losses(blurry, targets, wanted, config, share, vae)
-    return losses, {"top1": share.of_mean(top1_share(similarities.detach()[:, wanted]))}
+    monitors = {"top1": share.of_mean(top1_share(similarities.detach()[:, wanted]))}
+    return _with_absent(losses, decoder, step, share, blurry_alone=False), monitors
 
 
 def outputs_for_contrast(
     decoder: Decoder, step: DrawnStep, config: LossConfig, share: Share
 ) -> dict[str, Tensor]:
     """Of a share, what `step_losses` wants to know of all trials, by the names it uses."""
-    parts = share.parts(step.mixed.parts)
     if not (config.contrastive or config.prior):
-        blurry = joined([decoder.blurry(part.betas, part.subject) for part in parts])
+        blurry = _outputs(decoder.blurry, step, share)
         return {} if blurry.maps is None else {"maps": blurry.maps}
-    output = joined([decoder(part.betas, part.subject) for part in parts])
+    output = _outputs(decoder, step, share)
     maps = {} if output.low_level_maps is None else {"maps": output.low_level_maps}
     return {"embeddings": output.embeddings, **maps}
+
+
+def _outputs(ask: Callable[..., Outputs], step: DrawnStep, share: Share) -> Outputs:
+    """What the decoder makes of a share."""
+    own = [part for part in share.parts(step.mixed.parts) if len(part.betas)]
+    return joined([ask(part.betas, part.subject) for part in own])
+
+
+def _with_absent(
+    losses: dict[str, Tensor],
+    decoder: Decoder,
+    step: DrawnStep,
+    share: Share,
+    *,
+    blurry_alone: bool,
+) -> dict[str, Tensor]:
+    """The same losses, reaching with gradient 0 the ridge layers of subjects absent in the share.
+
+    So a step trains the same layers in every process, as sharded weights need it.
+    """
+    path = decoder.low_level_path
+    ridges = ([] if blurry_alone and path else [decoder.ridge]) + ([path.ridge] if path else [])
+    name, loss = next(iter(losses.items()))
+    for part in share.parts(step.mixed.parts):
+        if not len(part.betas):
+            loss = loss + sum(ridge(part.betas, part.subject).sum() for ridge in ridges)
+    return {**losses, name: loss}
 
 
 def prior_loss(

@@ -37,7 +37,12 @@ def started_accelerator(config: ExperimentConfig) -> Accelerator:
             InitProcessGroupKwargs(timeout=SILENCE),
         ],
     )
-    process_share(config.schedule.batch, accelerator.process_index, accelerator.num_processes)
+    together(lambda: _require_known(accelerator, config.schedule))
+    return accelerator
+
+
+def _require_known(accelerator: Accelerator, schedule: ScheduleConfig) -> None:
+    process_share(schedule.batch, accelerator.process_index, accelerator.num_processes)
     kind = accelerator.distributed_type
     sharding = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
     if kind is DistributedType.DEEPSPEED:
@@ -50,7 +55,6 @@ def started_accelerator(config: ExperimentConfig) -> Accelerator:
             f"Sharding was asked for, but accelerate made it {kind.value}: it shards by FSDP2, on "
             "GPUs alone. Use train/configs/accelerate/fsdp2.yaml on GPUs, or ddp.yaml."
         )
-    return accelerator
 
 
 def how_it_trains(accelerator: Accelerator, schedule: ScheduleConfig) -> str:
