@@ -64,11 +64,9 @@ class NoiseSchedule:
         times: Int[Tensor, "trials"],
     ) -> Float[Tensor, "trials tokens width"]:
         """What the network sees of `clean` at `times`."""
-        at = times.cpu().numpy()
-        weights = np.sqrt([self.alphas_cumprod[at], 1 - self.alphas_cumprod[at]])
-        signal, spread = sent(torch.from_numpy(weights).to(clean.dtype), clean.device).view(
-            2, -1, 1, 1
-        )
+        weights = np.sqrt([self.alphas_cumprod, 1 - self.alphas_cumprod])
+        chosen = torch.from_numpy(weights)[:, times.cpu()].to(clean.dtype)
+        signal, spread = sent(chosen, clean.device).view(2, -1, 1, 1)
         return signal * clean + spread * noise
 
     def published_buffers(self) -> dict[str, Tensor]:
