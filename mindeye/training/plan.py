@@ -10,17 +10,24 @@ from mindeye.data.origin import people_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
 from mindeye.training.choice import require_validation
+from mindeye.training.compute import ComputeConfig
 from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.fixed_targets import absent_bytes
+from mindeye.training.hardware import Hardware
 from mindeye.training.kept_subjects import voxels_of
 from mindeye.training.leaks import require_no_leak
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
-from mindeye.training.ridge_start import require_ridge_start
+from mindeye.training.room import bytes_of_run, numbers_in
 from mindeye.training.starting import checked_start
+from mindeye.training.step_cost import StepCost, step_cost
 
-# Float32 weights, gradients and AdamW's two moments.
-BYTES_PER_PARAMETER = 16
+# Of AdamW's two moments, by `compute.optimizer_state`.
+MOMENT_BYTES = {"float32": 8, "bfloat16": 4, "int8": 2}
 BYTES_PER_WEIGHT = 4
+# A weight is read on the way forward and back, its gradient written and read; AdamW reads and
+# writes the weight and its moments.
+PASSES_OVER_WEIGHTS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,33 +39,44 @@ class TrainingPlan:
     num_steps: int
     images_of: dict[int, int]
     """Subject -> training images."""
+    batch: int
+    cost: StepCost
+    compute: ComputeConfig
+    cache_bytes: int
+    """Of targets that are not yet embedded, beside the prepared scans."""
+    run_bytes: int
+    """The most that the run folder holds."""
 
     @property
     def num_parameters(self) -> int:
         return sum(self.parameters_of.values())
 
     @property
-    def num_bytes(self) -> int:
-        """Weights, gradients and optimizer state; activations come on top."""
-        return sum(
-            count * (BYTES_PER_PARAMETER if part in self.trained else BYTES_PER_WEIGHT)
-            for part, count in self.parameters_of.items()
-        )
+    def num_trained(self) -> int:
+        return sum(self.parameters_of[name] for name in self.trained)
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The same for the screen."""
-        images = ", ".join(f"subject {one}: {count}" for one, count in self.images_of.items())
-        parts = {**self.parameters_of, "all": self.num_parameters}
-        return (
-            *(
-                f"{name:18}{count:>15,} parameters"
-                f"{'' if name in self.trained or name == 'all' else ', not trained'}"
-                for name, count in parts.items()
-            ),
-            f"{self.num_bytes / 1e9:.2f} GB for weights, gradients and AdamW; activations on top",
-            f"{self.num_steps:,} steps; training images {images}. Nothing was written.",
-        )
+    def memory_of(self) -> dict[str, int]:
+        """What is held at once -> bytes; activations are counted, the rest follows."""
+        gradients = BYTES_PER_WEIGHT * self.num_trained
+        return {
+            "weights": BYTES_PER_WEIGHT * self.num_parameters,
+            # Each is freed when its weight is updated: the largest part bounds what is left.
+            "gradients": 0 if self.compute.free_gradients else gradients,
+            "optimizer": MOMENT_BYTES[self.compute.optimizer_state] * self.num_trained,
+            "activations": self.cost.activation_bytes,
+        }
+
+    @property
+    def moved_bytes(self) -> int:
+        """What one step reads and writes of weights, gradients and optimizer."""
+        moments = 2 * MOMENT_BYTES[self.compute.optimizer_state]
+        return (PASSES_OVER_WEIGHTS * BYTES_PER_WEIGHT + moments) * self.num_trained
+
+    def hours(self, hardware: Hardware) -> float:
+        """What all steps take at least."""
+        flop = self.cost.flop + self.cost.target_flop
+        return hardware.hours(self.num_steps, flop, self.moved_bytes)
 
 
 def plan_of(config: ExperimentConfig) -> TrainingPlan:
@@ -71,9 +89,9 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     prepared = prepared_subjects(config)
     networks = open_networks(config)
     decoder = blank_decoder(config, prepared, networks)
-    start = checked_start(decoder, config, networks, prepared)
-    require_ridge_start(config, prepared, start)
+    checked_start(decoder, config, networks, prepared)
     images_of = {one.subject: _num_images(one) for one in prepared}
+    length = length_of(config.schedule, images_of)
     return TrainingPlan(
         parameters_of={
             name: sum(parameter.numel() for parameter in part.parameters())
@@ -84,8 +102,14 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
             for name, part in decoder.named_children()
             if any(parameter.requires_grad for parameter in part.parameters())
         ),
-        num_steps=length_of(config.schedule, images_of).num_steps,
+        num_steps=length.num_steps,
         images_of=images_of,
+        batch=config.schedule.batch,
+        compute=config.compute,
+        cache_bytes=sum(absent_bytes(one, networks) for one in prepared),
+        run_bytes=bytes_of_run(*numbers_in(decoder), config.choice),
+        # Last: it takes the decoder to another device.
+        cost=step_cost(decoder, config, length, networks),
     )
 
 

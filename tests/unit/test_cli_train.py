@@ -1,5 +1,6 @@
 """`mindeye train` as it is typed, and what the verbs say to a training that has not ended."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,12 +75,33 @@ def test_an_unfinished_run_is_refused_with_what_to_do(
     assert "its training has not ended" in message
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(config_path, tmp_path, capsys):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(config_path, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mindeye.training.hardware.measured.__defaults__", (0.01,))
     main(["train", str(config_path), "--out", str(tmp_path / "run"), "--dry-run"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ridge ")
+    text = "\n".join(lines)
+    for part in (
+        "GB of memory at most",
+        "TFLOP a step of 8 trials",
+        "disk: ",
+        "measured on this CPU",
+    ):
+        assert part in text
     assert lines[-1].endswith("steps; training images subject 1: 24. Nothing was written.")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_for_scripts_counts_for_another_machine(config_path, tmp_path, capsys):
+    arguments = ["train", str(config_path), "--out", str(tmp_path / "run"), "--dry-run", "--json"]
+    main([*arguments, "--tflops", "1e-6", "--terabytes-per-s", "1e-6"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["num_parameters"] == sum(found["parameters"].values())
+    seconds = found["flop_per_step"] / 1e6 + found["moved_bytes_per_step"] / 1e6
+    assert found["hours"] == pytest.approx(found["num_steps"] * seconds / 3600)
+    assert "give --tflops and --terabytes-per-s" in refusal([*arguments, "--tflops", "9"], capsys)
+    wrong = [*arguments, "--tflops", "0", "--terabytes-per-s", "1"]
+    assert "Both must be more than 0" in refusal(wrong, capsys)
 
 
 def test_a_profile_prints_operators_and_ends_before_the_last_step(config_path, tmp_path, capsys):

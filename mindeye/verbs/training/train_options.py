@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,13 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb = add_verb(verbs, "train", about, example)
     verb.add_argument("config", type=Path, help="YAML file; all keys: `--keys`")
     verb.add_argument("--out", type=Path, required=True, help="the run folder")
-    verb.add_argument("--dry-run", action="store_true", help="print parameters, memory and steps")
+    dry = "print parameters, memory, disk, steps and hours; write nothing"
+    verb.add_argument("--dry-run", action="store_true", help=dry)
+    verb.add_argument("--json", action="store_true", help="of --dry-run, for scripts")
+    tflops = "of --dry-run: another machine's speed (default: this one is measured)"
+    verb.add_argument("--tflops", type=float, help=tflops)
+    bandwidth = "of --dry-run: how fast that machine reads and writes memory"
+    verb.add_argument("--terabytes-per-s", type=float, help=bandwidth)
     verb.add_argument("--keys", action="store_true", help="list every key that can be overridden")
     trackers = "send the log to these too; one that fails is left alone, the training goes on"
     verb.add_argument(
@@ -55,9 +62,7 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
     overrides = ["--help"] if options.keys else options.overrides
     config = with_command_line(config, overrides, f"mindeye train {options.config}")
     if options.dry_run:
-        from mindeye.training.plan import plan_of
-
-        yield from plan_of(config).lines
+        yield from counted(config, options)
         return
     if options.profile is not None:
         yield from profiled(config, options)
@@ -69,6 +74,19 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
     last = run.read_log()[-1]
     yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
     yield f"run: {run.path}"
+
+
+def counted(config: "ExperimentConfig", options: argparse.Namespace) -> Iterator[str]:
+    """What the training would cost."""
+    from mindeye.training.plan import plan_of
+    from mindeye.verbs.training.dry_run import as_lines, as_mapping, hardware_of
+
+    hardware = hardware_of(options, config)
+    plan = plan_of(config)
+    if options.json:
+        yield json.dumps(as_mapping(plan, hardware), indent=1)
+    else:
+        yield from as_lines(plan, hardware)
 
 
 def profiled(config: "ExperimentConfig", options: argparse.Namespace) -> Iterator[str]:
