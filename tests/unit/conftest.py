@@ -165,3 +165,63 @@ def judges(tmp_path_factory) -> Path:
         weights = random_network(name).state_dict()
         save_network(name, weights, {"https://example.org/file": "00"}, folder)
     return folder
+
+
+WORDS = (
+    "[PAD]",
+    "[CLS]",
+    "[SEP]",
+    "[UNK]",
+    "[MASK]",
+    "a",
+    "the",
+    "cat",
+    "dog",
+    "on",
+    "sits",
+    "grass",
+    "red",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_captioner(tmp_path_factory) -> Path:
+    """A GIT of random weights that knows eight words, as transformers lays it out; read only."""
+    import torch
+    from transformers import BertTokenizerFast, GitConfig, GitForCausalLM
+
+    folder = tmp_path_factory.mktemp("captioner") / "tiny-git"
+    vision = {
+        "hidden_size": 12,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 16,
+    }
+    config = GitConfig(
+        vision_config=vision,
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = GitForCausalLM(config)
+        for weight in model.parameters():
+            # Transformers' start is so small that all pictures have one caption.
+            if weight.ndim > 1:
+                torch.nn.init.normal_(weight, std=0.5)
+        # At random weights a picture says little: louder, so that pictures have captions of theirs.
+        model.git.visual_projection.visual_projection[1].weight.data.mul_(4)
+        model.output.bias.data[[0, 1, 3, 4]] = -30.0
+    model.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
