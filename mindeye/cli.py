@@ -11,6 +11,7 @@ from mindeye import __version__
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs import options as verb_options
 from mindeye.verbs.analysis.analyse_options import analyse_options, perform_analyse
+from mindeye.verbs.captions.caption_options import caption_options, perform_caption
 from mindeye.verbs.decoding.decode_options import decode_options, perform_decode
 from mindeye.verbs.decoding.scans_options import perform_scans, scans_options
 from mindeye.verbs.doctor_options import doctor_options, perform_doctor
@@ -76,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
         (scans_options, perform_scans),
         (decode_options, perform_decode),
         (doctor_options, perform_doctor),
+        (caption_options, perform_caption),
         (bench_options, perform_bench),
     ):
         add_options(verbs).set_defaults(perform=perform)

@@ -1,0 +1,1 @@
+"""Captions of what was seen, and the converter that they need."""
