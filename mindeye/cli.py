@@ -23,8 +23,8 @@ from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.shared_options import given_quirks, given_settings
 from mindeye.verbs.training.train_options import perform_train, train_options
 
-# What a user can mend: bad values, unknown names, missing files, full disks.
-USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError)
+# What a user can mend: bad values, unknown names, missing files, full disks and devices.
+USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError, MemoryError)
 INTERRUPTED = 130
 
 

@@ -29,6 +29,7 @@ from mindeye.training.processes import (
 )
 from mindeye.training.provenance import note_processes
 from mindeye.training.ridge_start import begun_ridges
+from mindeye.training.savings import out_of_memory, savings_of
 from mindeye.training.schedule import one_cycle
 from mindeye.training.segments import begin_segment
 from mindeye.training.sharded import in_one_piece
@@ -70,6 +71,7 @@ def train(
         ValueError: the folder holds another run, the configuration does not fit the data, or a
             shard is not the one that was written (SHA-256).
         FloatingPointError: a loss is not finite; step and losses are named.
+        MemoryError: the device is full; options are named with what they save.
     """
     with ending_together():
         accelerator = started_accelerator(config)
@@ -111,11 +113,15 @@ def _train(
         material=material,
         watch=LossWatch.on(accelerator.device),
     )
-    with Audience(state, watchers) as audience:
-        progress = progress if accelerator.is_main_process else None
-        weights = run_steps(state, progress, audience)
-        # Before the watchers end: a tracker may wait for its network.
-        main_first(accelerator, lambda: accelerator.is_main_process and run.finish(weights))
+    try:
+        with Audience(state, watchers) as audience:
+            progress = progress if accelerator.is_main_process else None
+            weights = run_steps(state, progress, audience)
+            # Before the watchers end: a tracker may wait for its network.
+            main_first(accelerator, lambda: accelerator.is_main_process and run.finish(weights))
+    except torch.OutOfMemoryError as error:
+        savings = savings_of(state.decoder, config.compute)
+        raise out_of_memory(savings, config.compute, config.schedule.batch) from error
 
 
 def begun_decoder(
