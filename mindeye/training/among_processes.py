@@ -41,7 +41,7 @@ def numbers_of_all(own: int) -> list[int]:
     if num_processes() == 1:
         return [own]
     every = [torch.zeros(1, dtype=torch.int64) for _ in range(num_processes())]
-    distributed.all_gather(every, torch.tensor([own]), group=_patient_group())
+    distributed.all_gather(every, torch.tensor([own], dtype=torch.int64), group=_patient_group())
     return [int(one) for one in every]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from mindeye.models.decoder import Decoder
 from mindeye.run import RunFolder
@@ -42,7 +43,7 @@ class TrainingState:
     @property
     def is_sharded(self) -> bool:
         """Whether each process holds a part of the weights alone."""
-        return self.accelerator.is_fsdp2
+        return isinstance(self.wrapped, FSDPModule)
 
     def share(self, num_trials: int) -> Share:
         """What this process computes of a batch."""
