@@ -50,6 +50,10 @@ def test_another_file_is_refused(tmp_path):
     torch.save({"linear1.weight": torch.ones(2, 3)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"holds linear1\.weight, not linear1\.bias"):
         load_converter(tmp_path / "other.pth")
+    more = {**random_converter().state_dict(), "linear3.weight": torch.ones(2, 3)}
+    torch.save(more, tmp_path / "more.pth")
+    with pytest.raises(ValueError, match="it is no converter of captions"):
+        load_converter(tmp_path / "more.pth")
 
 
 def test_a_converter_that_exists_is_found():
