@@ -18,6 +18,7 @@ from mindeye.training.kept_subjects import voxels_of
 from mindeye.training.leaks import require_no_leak
 from mindeye.training.length import length_of
 from mindeye.training.networks import FrozenNetworks, open_networks
+from mindeye.training.ridge_start import require_ridge_start
 from mindeye.training.room import bytes_of_run, numbers_in
 from mindeye.training.starting import checked_start
 from mindeye.training.step_cost import StepCost, step_cost
@@ -89,7 +90,8 @@ def plan_of(config: ExperimentConfig) -> TrainingPlan:
     prepared = prepared_subjects(config)
     networks = open_networks(config)
     decoder = blank_decoder(config, prepared, networks)
-    checked_start(decoder, config, networks, prepared)
+    start = checked_start(decoder, config, networks, prepared)
+    require_ridge_start(config, prepared, start)
     images_of = {one.subject: _num_images(one) for one in prepared}
     length = length_of(config.schedule, images_of)
     return TrainingPlan(
