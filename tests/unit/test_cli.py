@@ -27,6 +27,7 @@ FUNCTION_OF = {
     # As for `reconstruct`; it is imported when it is called.
     "decode": "mindeye.verbs.reconstruct.settings_for",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
+    "caption": "mindeye.verbs.reconstruct.settings_for",
     "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
 }
 
@@ -69,6 +70,7 @@ def arguments_of(tmp_path, config_path):
         "scans": ["scans", "check", str(tmp_path / "absent.npy"), "--run", run],
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],
         "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
+        "caption": ["caption", run, "--out", out],
         "bench": ["bench", "retrieval", run],
     }
 

@@ -39,22 +39,32 @@ def subject(tiny_experiment, tiny_prepared):
 
 
 @pytest.fixture(scope="session")
-def second_prepared(tiny_prepared, tmp_path_factory):
+def belonging_to():
+    """(prepared folder of subject 1, number) -> nothing: its scans are now that subject's."""
+
+    def change(folder, number: int) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["subject"] = number
+        bundle = replace(VoxelBundle.load(folder / "bundle"), subject=number)
+        shutil.rmtree(folder / "bundle")
+        bundle.save(folder / "bundle")
+        for path in folder.glob("*.tar"):
+            content = path.read_bytes()
+            path.write_bytes(content.replace(b'"subject": 1,', b'"subject": %d,' % number))
+        manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
+        manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
+        manifest["voxel_hash"] = bundle.voxel_hash
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def second_prepared(tiny_prepared, tmp_path_factory, belonging_to):
     """The same scans as those of subject 2."""
     folder = tmp_path_factory.mktemp("second") / "prepared"
     shutil.copytree(tiny_prepared, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["subject"] = 2
-    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=2)
-    shutil.rmtree(folder / "bundle")
-    bundle.save(folder / "bundle")
-    for path in folder.glob("*.tar"):
-        content = path.read_bytes()
-        path.write_bytes(content.replace(b'"subject": 1,', b'"subject": 2,'))
-    manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
-    manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
-    manifest["voxel_hash"] = bundle.voxel_hash
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    belonging_to(folder, 2)
     return folder
 
 

@@ -16,17 +16,18 @@ TURNED = ("validation", "test", "train")
 
 
 @pytest.fixture
-def as_subject(tiny_prepared, tmp_path):
+def as_subject(tiny_prepared, tmp_path, belonging_to):
     """(name, subject, changes of the manifest) -> a copy of the tiny folder."""
 
     def copy(name: str, subject: int, **changes) -> Path:
         folder = Path(shutil.copytree(tiny_prepared, tmp_path / name))
+        belonging_to(folder, subject)
         manifest = read_json(folder / "manifest.json")
         splits = manifest["splits"]
         if "order" in changes:
             order = changes.pop("order")
             changes["splits"] = dict(zip(splits, (splits[split] for split in order)))
-        write_json(folder / "manifest.json", {**manifest, "subject": subject, **changes})
+        write_json(folder / "manifest.json", {**manifest, **changes})
         return folder
 
     return copy

@@ -81,6 +81,7 @@ def test_a_training_decays_as_its_quirks_say(tiny_experiment, tmp_path, monkeypa
         name_of = {id(parameter): name for name, parameter in decoder.named_parameters()}
         for group in optimizer.param_groups:
             seen.update({name_of[id(one)]: group["weight_decay"] > 0 for one in group["params"]})
+        return decoder.state_dict()
 
     monkeypatch.setattr(loop, "run_steps", recording)
     train(replace(tiny_experiment, quirks=Quirks(**{quirk: is_on})), tmp_path / "run")
