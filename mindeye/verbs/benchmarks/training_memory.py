@@ -51,9 +51,12 @@ def needed_bytes(size: Size, variant: Variant, batch: int) -> float:
 
 
 def available_bytes() -> float | None:
-    """Memory that a new process may take; None where the system does not say."""
+    """Memory that a new process may take, with swap; None where the system does not say.
+
+    What is swapped is waited for, and processor time does not count waiting.
+    """
     about = Path("/proc/meminfo")
     if not about.exists():
         return None
     lines = dict(line.split(":") for line in about.read_text().splitlines())
-    return 1024 * float(lines["MemAvailable"].split()[0])
+    return 1024 * sum(float(lines[name].split()[0]) for name in ("MemAvailable", "SwapFree"))

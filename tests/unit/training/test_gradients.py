@@ -16,6 +16,7 @@ from mindeye.run import RunFolder
 from mindeye.training.drawn_step import StepBatch, TargetBatch, drawn_step
 from mindeye.training.forward import StepForward
 from mindeye.training.gradients import add_gradients
+from mindeye.training.loss_watch import LossWatch
 from mindeye.training.networks import open_networks
 from mindeye.training.objective import step_losses
 from mindeye.training.order import derived_seed
@@ -69,6 +70,7 @@ def state_of(tiny_experiment, tmp_path):
             wrapped=StepForward(decoder),
             optimizer=torch.optim.SGD(decoder.parameters()),
             material=Material(subjects={}, networks=open_networks(tiny_experiment)),
+            watch=LossWatch(fetch_every=1),
         )
 
     return made

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -91,13 +91,14 @@ def test_one_process_works_and_fails_as_without_others():
 
 def test_how_it_trains_says_batch_and_learning_rate(tiny_experiment):
     schedule = replace(tiny_experiment.schedule, batch=96, micro_batch=8, learning_rate=3e-4)
-    accelerator = SimpleNamespace(
+    accelerator = Mock(
+        spec=Accelerator,
         num_processes=4,
         is_fsdp2=False,
         device=torch.device("cpu"),
         mixed_precision="bf16",
     )
-    told = how_it_trains.__wrapped__(accelerator, schedule)
+    told = how_it_trains(accelerator, schedule)
     assert told.startswith("4 processes on cpu; batch of 96 images = 4 x 24 in turns of 8; ")
     assert "learning rate 0.0003 at its peak, not scaled" in told
     assert told.endswith("; bf16")
