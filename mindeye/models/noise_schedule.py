@@ -65,8 +65,9 @@ class NoiseSchedule:
     ) -> Float[Tensor, "trials tokens width"]:
         """What the network sees of `clean` at `times`."""
         weights = np.sqrt([self.alphas_cumprod, 1 - self.alphas_cumprod])
-        chosen = torch.from_numpy(weights)[:, times.cpu()].to(clean.dtype)
-        signal, spread = sent(chosen, clean.device).view(2, -1, 1, 1)
+        # Looked up on the device: to ask for the times would be to wait for them.
+        table = sent(torch.from_numpy(weights).to(clean.dtype), clean.device)
+        signal, spread = table[:, times].view(2, -1, 1, 1)
         return signal * clean + spread * noise
 
     def published_buffers(self) -> dict[str, Tensor]:

@@ -73,10 +73,12 @@ class DiffusionPrior(nn.Module):
         return self.to_image(hidden[:, 1:])
 
     @torch.no_grad()
-    def fit(self, image_tokens: Float[Tensor, "images tokens width"]) -> None:
-        """Takes mean and standard deviation of the tokens from training images."""
-        self.token_mean.copy_(image_tokens.mean(0))
-        self.token_std.copy_(image_tokens.std(0).clamp_min(1e-6))
+    def fit(
+        self, image_tokens: Float[Tensor, "images tokens width"], places: slice = slice(None)
+    ) -> None:
+        """Takes mean and standard deviation of the tokens (at some places) from training images."""
+        self.token_mean[places] = image_tokens.mean(0)
+        self.token_std[places] = image_tokens.std(0).clamp_min(1e-6)
 
     def loss(
         self,

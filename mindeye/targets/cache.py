@@ -26,15 +26,15 @@ class TargetTable:
     latents_array: Float[np.ndarray, "images channels rows columns"]
 
     def stored_tokens(
-        self, image_ids: Int[Tensor, "images"]
+        self, image_ids: Int[Tensor, "images"], places: slice = slice(None)
     ) -> Float[Tensor, "images tokens width"]:
-        """CLIP tokens, as they are stored: half the bytes to bring to a device.
+        """CLIP tokens, or those at some places, as they are stored: half the bytes to bring over.
 
         Raises:
             LookupError: an id that has no row.
             ValueError: the file was cut off since it was opened.
         """
-        return self._taken(self.tokens_array, image_ids)
+        return self._taken(self.tokens_array, image_ids, places)
 
     def stored_latents(
         self, image_ids: Int[Tensor, "images"]
@@ -53,10 +53,13 @@ class TargetTable:
         return self.stored_latents(image_ids).float()
 
     def _taken(
-        self, array: Float[np.ndarray, "images *row"], image_ids: Int[Tensor, "wanted"]
-    ) -> Float[Tensor, "wanted *row"]:
+        self,
+        array: Float[np.ndarray, "images *row"],
+        image_ids: Int[Tensor, "wanted"],
+        places: slice = slice(None),
+    ) -> Float[Tensor, "wanted *some"]:
         require_whole(array)
-        return torch.from_numpy(array[rows_of(self.image_ids, image_ids)])
+        return torch.from_numpy(array[rows_of(self.image_ids, image_ids), places])
 
 
 def table_of(tokens: CachedRows, latents: CachedRows) -> TargetTable:

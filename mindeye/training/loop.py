@@ -39,6 +39,7 @@ from mindeye.training.step import one_step
 from mindeye.training.stopping import ending_tidily
 from mindeye.training.subjects import Material, open_subject
 from mindeye.training.survival import kept_alive
+from mindeye.training.token_statistics import fit_prior
 from mindeye.training.validation import validation
 from mindeye.training.watching import Audience, Watcher
 
@@ -135,8 +136,7 @@ def begun_decoder(
     subjects = material.subjects
     decoder = new_decoder(run.path)
     if isinstance(decoder.prior, DiffusionPrior):
-        tokens = [one.targets.tokens(one.train.image_ids) for one in subjects.values()]
-        decoder.prior.fit(torch.cat(tokens))
+        fit_prior(decoder.prior, subjects.values())
     decoder.load_state_dict(start, strict=False)
     train_only(decoder, config.parts, kept_subjects(config, subjects))
     return decoder
