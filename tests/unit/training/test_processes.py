@@ -22,7 +22,7 @@ from mindeye.training.provenance import note_processes
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("gradients_of_a_process.py")
-LAUNCHER = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0")
+LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
 def run_python(*arguments) -> subprocess.CompletedProcess:
