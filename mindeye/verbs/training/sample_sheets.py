@@ -62,8 +62,14 @@ class SampleSheets(Watcher):
         """Chooses the images.
 
         Raises:
-            ValueError: fewer validation images, or nothing that could be drawn.
+            ValueError: fewer validation images, nothing that could be drawn, or weights of which
+                this process holds a part.
         """
+        if state.is_sharded:
+            raise ValueError(
+                f"The weights lie in {state.accelerator.num_processes} processes, but samples are "
+                "drawn in one. Leave --samples out, or train without sharding."
+            )
         self.state = state
         subject, networks = next(iter(state.material.subjects.values())), state.material.networks
         self.scans = chosen(subject, self.settings.images, state.config.seed)

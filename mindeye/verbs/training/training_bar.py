@@ -1,9 +1,11 @@
 """The progress bar of a training: epoch, time left, losses, images a second, memory."""
 
+import sys
 from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from mindeye.training.processes import how_it_trains
 from mindeye.training.speed import Speed
 from mindeye.training.state import TrainingState
 from mindeye.training.watching import Watcher
@@ -13,10 +15,11 @@ _FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 class TrainingBar(Watcher):
-    """Moves with every step; its values are those of the last line of the log."""
+    """Says how it trains, then moves with every step; its values are of the last line logged."""
 
     def begins(self, state: TrainingState, first: int) -> None:
         self.length = state.length
+        tqdm.write(how_it_trains(state.accelerator, state.config.schedule), sys.stderr)
         self.bar = tqdm(
             total=self.length.num_steps,
             initial=first,

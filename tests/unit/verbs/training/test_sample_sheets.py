@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,3 +108,10 @@ def test_large_pictures_are_reduced_and_small_ones_stay():
     assert reduced(large).shape == (2, 256, 256, 3)
     small = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
     np.testing.assert_array_equal(reduced(small), small)
+
+
+def test_weights_that_lie_in_several_processes_draw_no_samples():
+    state = SimpleNamespace(is_sharded=True, accelerator=SimpleNamespace(num_processes=2))
+    sheets = SampleSheets(SampleSettings(images=2, every=1), show=lambda *_: None)
+    with pytest.raises(ValueError, match=r"lie in 2 processes.* Leave --samples out"):
+        sheets.begins.__wrapped__(sheets, state, 0)

@@ -19,13 +19,15 @@ def profiled(experiment, path, num_steps: int) -> StepProfile:
 
 def test_the_profile_finds_the_products_of_matrices_and_leaves_a_trace(tiny_experiment, tmp_path):
     found = profiled(tiny_experiment, tmp_path / "run", 2).found
-    names = [one.name for one in found.operators]
-    assert {"aten::addmm", "aten::mm"} & set(names)
     shares = [one.share for one in found.operators]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) <= 1.001
     assert found.images_per_s == pytest.approx(8 / found.step_s)
     events = json.loads((tmp_path / "run" / "profile" / "trace.json").read_text())["traceEvents"]
+    # Which are the costliest of so small a network, the load of the machine decides.
+    names = {one.get("name") for one in events}
+    assert {"aten::addmm", "aten::mm"} <= names
+    assert {one.name for one in found.operators} <= names
     marks = [one["name"] for one in events if one.get("name", "").startswith("ProfilerStep")]
     assert len(set(marks)) == 2
     assert any(one.get("name") == "wait for the batch" for one in events)

@@ -30,7 +30,9 @@ def test_the_bar_counts_epochs_and_steps_and_tells_the_time_left(
     # Without it nothing is drawn of a training that takes a moment.
     monkeypatch.setenv("TQDM_MININTERVAL", "0")
     train(tiny_experiment, tmp_path / "run", watchers=[TrainingBar()])
-    drawn = capsys.readouterr().err.split("\r")
+    told = capsys.readouterr().err
+    assert told.startswith("1 process on cpu; batch of 8 images = 1 x 8; learning rate 0.003 ")
+    drawn = told.split("\r")
     assert drawn[1].startswith("epoch 1/4:")
     last = drawn[-1]
     assert last.startswith("epoch 4/4: 100%")
