@@ -14,7 +14,9 @@ from mindeye.training.ranges import require
 
 # Our names -> accelerate's.
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}
-OPTIMIZER_STATES = ("float32", "bfloat16", "int8")
+# `optimizer_state` -> bytes a parameter of AdamW's two moments; in int8 with a scale for each block
+# of 256.
+MOMENT_BYTES = {"float32": 8.0, "bfloat16": 4.0, "int8": 2 + 2 * 4 / 256}
 COMPILE_MODES = ("default", "reduce-overhead")
 
 
@@ -39,7 +41,7 @@ class ComputeConfig:
     def __post_init__(self) -> None:
         for name, known in (
             ("precision", (None, *PRECISIONS)),
-            ("optimizer_state", OPTIMIZER_STATES),
+            ("optimizer_state", tuple(MOMENT_BYTES)),
             ("compile", (None, *COMPILE_MODES)),
         ):
             value = getattr(self, name)

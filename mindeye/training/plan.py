@@ -10,7 +10,7 @@ from mindeye.data.origin import people_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.prior import PriorConfig
 from mindeye.training.choice import require_validation
-from mindeye.training.compute import ComputeConfig
+from mindeye.training.compute import MOMENT_BYTES, ComputeConfig
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.fixed_targets import absent_bytes
 from mindeye.training.hardware import Hardware
@@ -23,8 +23,6 @@ from mindeye.training.room import bytes_of_run, numbers_in
 from mindeye.training.starting import checked_start
 from mindeye.training.step_cost import StepCost, step_cost
 
-# Of AdamW's two moments, by `compute.optimizer_state`.
-MOMENT_BYTES = {"float32": 8, "bfloat16": 4, "int8": 2}
 BYTES_PER_WEIGHT = 4
 # A weight is read on the way forward and back, its gradient written and read; AdamW reads and
 # writes the weight and its moments.
@@ -64,7 +62,7 @@ class TrainingPlan:
             "weights": BYTES_PER_WEIGHT * self.num_parameters,
             # Each is freed when its weight is updated: the largest part bounds what is left.
             "gradients": 0 if self.compute.free_gradients else gradients,
-            "optimizer": MOMENT_BYTES[self.compute.optimizer_state] * self.num_trained,
+            "optimizer": int(MOMENT_BYTES[self.compute.optimizer_state] * self.num_trained),
             "activations": self.cost.activation_bytes,
         }
 
@@ -72,7 +70,7 @@ class TrainingPlan:
     def moved_bytes(self) -> int:
         """What one step reads and writes of weights, gradients and optimizer."""
         moments = 2 * MOMENT_BYTES[self.compute.optimizer_state]
-        return (PASSES_OVER_WEIGHTS * BYTES_PER_WEIGHT + moments) * self.num_trained
+        return int((PASSES_OVER_WEIGHTS * BYTES_PER_WEIGHT + moments) * self.num_trained)
 
     def hours(self, hardware: Hardware) -> float:
         """What all steps take at least."""

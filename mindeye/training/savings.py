@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mindeye.training.compute import ComputeConfig
-
-# Bytes a parameter of AdamW's two moments; in int8 with a scale for each block of 256.
-MOMENT_BYTES = {"float32": 8.0, "bfloat16": 4.0, "int8": 2 + 2 * 4 / 256}
+from mindeye.training.compute import MOMENT_BYTES, ComputeConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from mindeye.models.saved import load_decoder
 from mindeye.reconstruction.decode import decode
 from mindeye.report.tables import rows_as_records, write_rows_tsv
 from mindeye.retrieval.accuracy import retrieval_per_image
-from mindeye.run import PLACES, RunFolder
+from mindeye.run import RunFolder
+from mindeye.run_identity import PLACES
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
 from mindeye.simulate.presets import preset_of
 from mindeye.training.experiment import ExperimentConfig

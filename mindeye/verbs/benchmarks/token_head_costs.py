@@ -15,7 +15,8 @@ from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.meta_device import on_meta
 from mindeye.models.token_head import new_token_head
 from mindeye.report.text_tables import TextTable
-from mindeye.training.plan import BYTES_PER_PARAMETER
+from mindeye.training.compute import MOMENT_BYTES
+from mindeye.training.plan import BYTES_PER_WEIGHT
 from mindeye.verbs.benchmarks.other_process import told
 from mindeye.verbs.benchmarks.token_heads import (
     HEADS,
@@ -79,7 +80,7 @@ class HeadCost:
     @property
     def model_bytes(self) -> int:
         """Weights, gradients and AdamW's moments of the whole decoder."""
-        return self.model_parameters * BYTES_PER_PARAMETER
+        return int(self.model_parameters * (2 * BYTES_PER_WEIGHT + MOMENT_BYTES["float32"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 
 from mindeye.models.decoder import Decoder
+from mindeye.training.compute import MOMENT_BYTES
 from mindeye.verbs.benchmarks.training_works import Size, Variant
 
 # Python, torch, and what a step holds besides parameters, seen at small sizes.
 OVERHEAD_BYTES = 0.8e9
-BYTES_OF_MOMENTS = {"float32": 8, "bfloat16": 4, "int8": 2}
 
 
 def require_memory(size: Size, variant: Variant, batch: int) -> None:
@@ -37,7 +37,7 @@ def needed_bytes(size: Size, variant: Variant, batch: int) -> float:
         )
     counts = [one.numel() for one in decoder.parameters()]
     gradients = max(counts) if variant.compute.free_gradients else sum(counts)
-    per_parameter = 4 + BYTES_OF_MOMENTS[variant.compute.optimizer_state]
+    per_parameter = 4 + MOMENT_BYTES[variant.compute.optimizer_state]
     total = per_parameter * sum(counts) + 4 * gradients
     if not (variant.is_ours or variant.is_fused):
         # The loop's root of the second moment and its quotient, each as large as the parameter.

@@ -68,7 +68,7 @@ def test_a_profile_lists_the_costliest_operators(work):
     assert len(lines) == 5
     shares = [float(line.split()[2].rstrip("%")) for line in lines]
     assert shares == sorted(shares, reverse=True)
-    assert "aten::" in lines[0]
+    assert any("aten::" in line for line in lines)
 
 
 def entry(cpu_s: float, peak_mb: float, prior: float = 2.0) -> dict:
