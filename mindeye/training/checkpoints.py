@@ -95,6 +95,9 @@ class CheckpointKeeper:
             if state.accelerator.is_main_process:
                 require_finite(content, step)
                 state.run.checkpoints.save(content)
+        # Met here, where a slow disk is waited for: in the next step the others would lose their
+        # patience, and one that a signal ends would make its launcher end the writing one.
+        numbers_of_all(step)
         self.kept_step = step
         self.times.saved(started, time.monotonic())
 

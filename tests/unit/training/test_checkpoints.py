@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mindeye.checkpoint_pair import CheckpointPair
 from mindeye.training import checkpoints
 from mindeye.training.checkpoints import SavingTimes, require_finite
 from mindeye.training.finite import NonFiniteError
@@ -63,3 +64,25 @@ def test_weights_that_are_not_finite_never_become_a_checkpoint(
     resumed = []
     train(tiny_experiment, tmp_path / "run", progress=lambda *all: resumed.append(all[0]))
     assert resumed[0] == 7
+
+
+def test_no_process_goes_on_before_a_checkpoint_is_written(tiny_experiment, tmp_path, monkeypatch):
+    """A launcher ends all processes soon after one of them: a signal would cut the checkpoint."""
+    happened = []
+    plain = CheckpointPair.save
+
+    def written(self, content):
+        plain(self, content)
+        happened.append("written")
+
+    def met(own):
+        happened.append("met")
+        return [own]
+
+    monkeypatch.setattr(CheckpointPair, "save", written)
+    monkeypatch.setattr(checkpoints, "numbers_of_all", met)
+    train(tiny_experiment, tmp_path / "run")
+    # Before: whether one is due. Tests keep one after every step.
+    steps = happened.count("written")
+    assert steps > 1
+    assert happened == ["met", "written", "met"] * steps
