@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,6 +207,10 @@ def _write_rows(
         stream.write(content)
         digest.update(content)
         yield block.stop
+    # `verified.json` vouches for what is on the disk: after a power cut, what was not yet there
+    # would be zeros of the right size and time.
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _embedded(

@@ -178,6 +178,26 @@ def test_a_copy_that_keeps_size_and_time_of_change_is_read_all_the_same(folder, 
         rows.verify()
 
 
+def test_rows_are_on_the_disk_before_their_stamp_vouches_for_them(folder, pictures, monkeypatch):
+    """A power cut would leave zeros behind, of the right size and time."""
+    flushed, vouched = [], []
+    plain_sync, plain_stamp = os.fsync, module._stamp
+
+    def sync(descriptor):
+        flushed.append(os.fstat(descriptor).st_size)
+        plain_sync(descriptor)
+
+    def stamp(path):
+        vouched.append((path.stat().st_size, list(flushed)))
+        return plain_stamp(path)
+
+    monkeypatch.setattr(module.os, "fsync", sync)
+    monkeypatch.setattr(module, "_stamp", stamp)
+    cached_rows(folder, pictures, [network()])
+    ((size, before),) = vouched
+    assert size in before
+
+
 def test_other_pictures_than_were_written_are_not_embedded(folder, pictures):
     change_one_byte(pictures.path)
     with pytest.raises(ValueError, match=r"images\.npy has SHA-256 .* prepare the subject again"):
