@@ -15,6 +15,7 @@ there all see the same pictures, here likeness of tokens stands between.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -159,7 +160,9 @@ class TurnedComponents(NamedTuple):
 
 def known_latents(path: Path, material: Material) -> KnownLatents:
     """What the run at `path` has made of the scans that it was trained on."""
-    known = [open_subject(one, material.networks) for one in known_scans(path)]
+    # Of their pictures the tokens count alone: no maps and no views are embedded for that.
+    networks = replace(material.networks, teacher=None, augmentation=None)
+    known = [open_subject(one, networks) for one in known_scans(path)]
     weights = RunFolder(path=path).weights()
     seen, latents = _evenly(known), []
     for subject, pictures in zip(known, seen, strict=True):

@@ -14,6 +14,7 @@ from mindeye.data.batches import PreparedSubject
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.models.saved import load_decoder
 from mindeye.training import ridge_start, token_likeness
+from mindeye.training.augmentation import AugmentationConfig
 from mindeye.training.loop import train
 from mindeye.training.networks import open_networks
 from mindeye.training.plan import plan_of
@@ -82,6 +83,15 @@ def test_a_ridge_is_the_regression_to_the_latents_of_what_was_seen(
     np.testing.assert_allclose(predicted, second.predict(scans.numpy()), atol=2e-3)
     # What it rests on: these scans do carry what the latents say.
     assert np.corrcoef(predicted.ravel(), latents.ravel())[0, 1] > 0.5
+
+
+def test_of_known_subjects_nothing_is_embedded_but_what_is_asked_of_them(adding, material):
+    """Neither augmented views nor a teacher's maps: of a whole subject they take hours."""
+    (known,) = ridge_start.known_scans(adding.start_from)
+    names = {path.name for path in (known.path / "targets").iterdir()}
+    augmented = replace(material.networks, augmentation=AugmentationConfig(), num_views=2)
+    ridge_start.known_latents(adding.start_from, replace(material, networks=augmented))
+    assert {path.name for path in (known.path / "targets").iterdir()} == names
 
 
 def test_it_tells_images_apart_before_the_first_step(adding, material, tiny_experiment, tmp_path):
