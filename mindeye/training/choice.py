@@ -1,10 +1,13 @@
 """Which weights a training ends with, and when: by validation, never by the test set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mindeye.training.ranges import require
 
 WEIGHTS = ("last", "best")
+# Parts of the decoder between scans and embeddings.
+RETRIEVING = ("ridge", "backbone", "token_head", "contrastive_head")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,33 @@ class ChoiceConfig:
     @property
     def by_validation(self) -> bool:
         return self.weights == "best" or self.patience is not None
+
+
+def require_retrieval_learns(
+    choice: ChoiceConfig, parts: Sequence[str] | None, *, has_head: bool
+) -> None:
+    """Refuses a choice by image retrieval where retrieval stays as it is.
+
+    Args:
+        parts: those that are trained; None: all.
+        has_head: whether the contrastive head learns or has learned.
+
+    Raises:
+        ValueError: no part of the way to the embeddings is trained, or the head's start is random.
+    """
+    if not choice.by_validation:
+        return
+    if parts is not None and not set(RETRIEVING) & set(parts):
+        raise ValueError(
+            f"`choice` goes by image retrieval, but `parts` trains {', '.join(parts)} alone, and "
+            "the first epoch would count as the best. Keep the last weights, without patience; or, "
+            "for the low level, set losses.contrastive and losses.prior to 0."
+        )
+    if not has_head:
+        raise ValueError(
+            "`choice` goes by image retrieval, but `losses.contrastive` is 0 and the contrastive "
+            "head stays random. Keep the last weights, without patience, or learn contrast too."
+        )
 
 
 def require_validation(choice: ChoiceConfig, num_images: int) -> None:

@@ -8,7 +8,7 @@ from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.quirks import Quirks
 from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
-from mindeye.training.choice import ChoiceConfig
+from mindeye.training.choice import ChoiceConfig, require_retrieval_learns
 from mindeye.training.compute import ComputeConfig
 from mindeye.training.presentation import PRESENTATIONS
 from mindeye.training.ranges import require, require_ranges, require_share
@@ -222,11 +222,12 @@ def _require_something_learns(config: ExperimentConfig) -> None:
     require(config.parts is None or len(config.parts) > 0, "parts", [], "one or more, or null")
     if losses.of_decoded and low_level is None:
         raise ValueError(
-            f"`losses.pixels` is {losses.pixels} and `losses.sobel` {losses.sobel}, but there is "
-            "no low-level head whose latents could be decoded. Set both to 0, or configure "
-            "decoder.low_level."
+            f"`losses.pixels` is {losses.pixels} and `losses.sobel` {losses.sobel}, but no "
+            "low-level head makes latents to decode. Set both to 0, or give decoder.low_level."
         )
     if losses.contrastive or losses.prior:
+        has_head = bool(losses.contrastive or config.start_from)
+        require_retrieval_learns(config.choice, config.parts, has_head=has_head)
         return
     if config.choice.by_validation and not (losses.low_level or losses.of_decoded):
         raise ValueError(

@@ -194,3 +194,18 @@ def test_choosing_where_nothing_is_validated_is_refused(tiny_experiment):
 def test_a_choice_out_of_range_is_refused(given, words):
     with pytest.raises(ValueError, match=words):
         ChoiceConfig(**given)
+
+
+def test_a_choice_by_what_nothing_learns_is_refused(tiny_experiment, tmp_path):
+    """All epochs would be equal, and the first one the best."""
+    best = replace(tiny_experiment, choice=ChoiceConfig(weights="best"), start_from=tmp_path)
+    replace(best, parts=("prior", "ridge"))
+    with pytest.raises(ValueError, match=r"`parts` trains prior, low_level alone"):
+        replace(best, parts=("prior", "low_level"))
+    replace(best, parts=("prior",), choice=ChoiceConfig())
+    low_level = replace(best.losses, contrastive=0.0, prior=0.0)
+    replace(best, parts=("low_level",), losses=low_level)
+    prior_alone = replace(best.losses, contrastive=0.0)
+    replace(best, losses=prior_alone)
+    with pytest.raises(ValueError, match=r"`losses\.contrastive` is 0 and the contrastive head"):
+        replace(best, losses=prior_alone, start_from=None)
