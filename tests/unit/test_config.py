@@ -145,11 +145,72 @@ def test_the_command_line_overrides_single_fields():
     assert config == Car(name="mine")
 
 
-def test_a_wrong_option_exits_with_2(capsys):
-    with pytest.raises(SystemExit) as caught:
-        with_command_line(Car(), ["--engine.num-cylinder", "3"], "x")
-    assert caught.value.code == 2
-    assert "num-cylinder" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (
+            ["--engine.num-cylinder", "3"],
+            LookupError,
+            r"^Unknown option `--engine\.num-cylinder`\. Did you mean `--engine\.num-cylinders`\?$",
+        ),
+        (
+            ["--engine.num-cylinders", "six"],
+            ValueError,
+            r"^Error parsing --engine\.num-cylinders: .*'six'\. Correct it; `x --out RUN --keys`",
+        ),
+        (["--engine.num-cylinders"], ValueError, r"^Missing value .*num-cylinders.*--keys`"),
+        (["--engine.displacement", "inf"], ValueError, r"`engine\.displacement` is inf\. Choose"),
+        (["stray"], ValueError, r"^Unrecognized options: stray\. Correct it"),
+    ],
+)
+def test_a_wrong_option_is_told_in_two_sentences(capsys, arguments, kind, message):
+    with pytest.raises(kind, match=message) as caught:
+        with_command_line(Car(), arguments, "x")
+    assert "\n" not in str(caught.value)
+    assert not capsys.readouterr().err
+
+
+def test_an_option_that_the_class_refuses_is_told_in_its_own_words():
+    config = from_mapping(ExperimentConfig, {"data": ["x"]}, "x.yaml")
+    for arguments, message in (
+        (["--seed", "-1"], "`seed` is -1. Choose 0 or more."),
+        (["--schedule.micro-batch", "0"], "`schedule.micro_batch` is 0. Choose 1 or more."),
+    ):
+        with pytest.raises(ValueError, match=r"Choose") as caught:
+            with_command_line(config, arguments, "x")
+        assert str(caught.value) == message
+
+
+def test_an_option_of_a_part_that_the_file_leaves_out_sends_to_the_file():
+    with pytest.raises(LookupError, match=r"`token-head` is left out .* YAML file\.$"):
+        with_command_line(DecoderConfig(), ["--token-head.rank", "8"], "x")
+
+
+@pytest.mark.parametrize("value", [8.5, float("nan"), "eight", None])
+def test_a_wrong_value_does_not_make_a_part_one_of_another_kind(value):
+    # Read as a head of token codes, it would train with that one's default and say nothing.
+    values = {"data": ["x"], "decoder": {"token_head": {"rank": value}}}
+    with pytest.raises(ValueError, match=r"`decoder\.token_head\.rank` is "):
+        from_mapping(ExperimentConfig, values, "x.yaml")
+
+
+def test_keys_of_two_kinds_in_one_part_are_refused_and_a_misspelt_one_is_sought_in_all():
+    with pytest.raises(ValueError, match=r"`token_head` has rank, window, .* keys of one kind\.$"):
+        from_mapping(DecoderConfig, {"token_head": {"rank": 8, "window": 4}}, "here")
+    with pytest.raises(LookupError, match=r"Did you mean `token_head\.window`\?"):
+        from_mapping(DecoderConfig, {"token_head": {"windw": 4}}, "here")
+
+
+def test_infinity_is_refused_under_its_key():
+    values = {"data": ["x"], "schedule": {"learning_rate": float("inf")}}
+    with pytest.raises(ValueError, match=r"`schedule\.learning_rate` is inf\. Choose a finite"):
+        from_mapping(ExperimentConfig, values, "x.yaml")
+
+
+def test_a_share_out_of_range_names_the_part_that_it_belongs_to():
+    for part in ("augmentation", "map_augmentation"):
+        with pytest.raises(ValueError, match=rf"^x: `{part}`: flip_chance is 2"):
+            from_mapping(ExperimentConfig, {"data": ["x"], part: {"flip_chance": 2}}, "x")
 
 
 def test_differences_name_the_key_and_both_values():
