@@ -92,18 +92,14 @@ def require_possible(
             f"`compute.optimizer_state` is {compute.optimizer_state}, which updates whole "
             "parameters, but each process holds a part of them. Choose float32."
         )
-    if compute.free_gradients and accelerate_precision(compute) == "fp16":
-        raise ValueError(
-            "`compute.free_gradients` updates before the gradients of float16 are scaled back. "
-            "Use `compute.precision: bfloat16`, or leave it out."
-        )
 
 
 def accelerate_precision(compute: ComputeConfig) -> str:
     """`mixed_precision` of the Accelerator; one with another from an earlier training is let go.
 
     Raises:
-        ValueError: the training was launched with another precision.
+        ValueError: the training was launched with another precision, or with one that is not
+            ours: float16 needs a scale of the loss, which no checkpoint keeps.
     """
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
     wanted = launched if compute.precision is None else PRECISIONS[compute.precision]
@@ -111,6 +107,11 @@ def accelerate_precision(compute: ComputeConfig) -> str:
         raise ValueError(
             f"`compute.precision` is {compute.precision}, but accelerate was launched with "
             f"--mixed_precision {launched}. Leave one of the two out."
+        )
+    if wanted not in PRECISIONS.values():
+        raise ValueError(
+            f"accelerate was launched with --mixed_precision {launched}, which is not offered. "
+            f"Choose {' or '.join(PRECISIONS.values())}."
         )
     # Shared by all Accelerators of a process: the next would take it over without a word.
     if AcceleratorState._shared_state.get("_mixed_precision", wanted) != wanted:

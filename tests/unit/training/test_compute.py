@@ -16,6 +16,7 @@ from mindeye.training.compute import (
     require_possible,
 )
 from mindeye.training.loop import train
+from mindeye.training.processes import started_accelerator
 
 CPU = torch.device("cpu")
 
@@ -166,9 +167,14 @@ def test_what_a_machine_cannot_do_is_refused_before_anything_is_written(
         require_possible(freed, CPU, in_turns=True)
     with pytest.raises(ValueError, match="each process holds a part of them"):
         require_possible(ComputeConfig(optimizer_state="bfloat16"), CPU, is_sharded=True)
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
-    with pytest.raises(ValueError, match="before the gradients of float16 are scaled back"):
-        require_possible(freed, CPU)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp8"])
+def test_a_launch_with_a_precision_of_its_own_is_refused(tiny_experiment, monkeypatch, precision):
+    """Of float16 gradients overflow at first, and the scale of the loss is in no checkpoint."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
+    with pytest.raises(ValueError, match=f"--mixed_precision {precision}, which is not offered"):
+        started_accelerator(tiny_experiment)
 
 
 def test_the_priors_transformer_is_compiled_and_its_weights_keep_their_names(
