@@ -24,7 +24,7 @@ from mindeye.verbs.benchmarks.training_times import (
     training_times,
     write_cache,
 )
-from mindeye.verbs.benchmarks.training_works import SIZES, VARIANTS
+from mindeye.verbs.benchmarks.training_variants import SIZES, VARIANTS
 
 
 def main() -> None:

@@ -247,5 +247,5 @@ def markdown(rows: Sequence[MetricRow], names: Sequence[str], config: Comparison
 def _difference(
     rows: Sequence[MetricRow], metric: str, name: str, config: ComparisonConfig
 ) -> MetricRow | None:
-    system = f"{name} minus {config.reference}"
-    return next((row for row in rows if (row.metric, row.system) == (metric, system)), None)
+    wanted = metric, f"{name} minus {config.reference}"
+    return next((row for row in rows if (row.metric, row.system) == wanted), None)

@@ -10,7 +10,7 @@ from mindeye.config import load_yaml
 from mindeye.models.architecture import DecoderConfig
 from mindeye.models.decoder import Decoder
 from mindeye.training.experiment import ExperimentConfig
-from mindeye.verbs.benchmarks.training_works import SIZES
+from mindeye.verbs.benchmarks.training_variants import SIZES
 
 # Measured on one H200: products in bfloat16, and memory.
 FLOPS_PER_S, BYTES_PER_S = 790e12, 4.3e12

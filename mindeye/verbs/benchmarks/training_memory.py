@@ -6,7 +6,7 @@ import torch
 
 from mindeye.models.decoder import Decoder
 from mindeye.training.compute import MOMENT_BYTES
-from mindeye.verbs.benchmarks.training_works import Size, Variant
+from mindeye.verbs.benchmarks.training_variants import Size, Variant
 
 # Python, torch, and what a step holds besides parameters, seen at small sizes.
 OVERHEAD_BYTES = 0.8e9

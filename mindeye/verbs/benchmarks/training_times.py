@@ -17,13 +17,8 @@ from mindeye.disk import require_free_space
 from mindeye.files import write_json
 from mindeye.verbs.benchmarks.metric_times import peak_mb
 from mindeye.verbs.benchmarks.training_memory import require_memory
-from mindeye.verbs.benchmarks.training_works import (
-    SIZES,
-    VARIANTS,
-    Size,
-    cached_tokens,
-    new_step,
-)
+from mindeye.verbs.benchmarks.training_variants import SIZES, VARIANTS, Size
+from mindeye.verbs.benchmarks.training_works import cached_tokens, new_step
 
 CACHE, RESULTS = "tokens.pt", "results.json"
 # Largest relative difference between losses that count as the same.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mindeye.files import read_json
-from mindeye.verbs.benchmarks import training_memory, training_times, training_works
+from mindeye.verbs.benchmarks import training_memory, training_times, training_variants
 from mindeye.verbs.benchmarks.training_floors import floors
 from mindeye.verbs.benchmarks.training_memory import needed_bytes, require_memory
 from mindeye.verbs.benchmarks.training_times import (
@@ -19,7 +19,7 @@ from mindeye.verbs.benchmarks.training_times import (
     table,
     write_cache,
 )
-from mindeye.verbs.benchmarks.training_works import SIZES, VARIANTS
+from mindeye.verbs.benchmarks.training_variants import SIZES, VARIANTS
 
 TINY = replace(
     SIZES["small"],
@@ -40,7 +40,7 @@ SETTING = Setting(size="tiny", batch=3)
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     sizes = {**SIZES, "tiny": TINY}
-    for module in (training_times, training_works):
+    for module in (training_times, training_variants):
         monkeypatch.setattr(module, "SIZES", sizes)
     threads = torch.get_num_threads()
     with torch.random.fork_rng():
