@@ -74,6 +74,10 @@ class RunFolder:
             write_json(identity_path, identity)
             return
         # A kill between the three writes below leaves a config: no reason to refuse.
+        if self.path.is_file():
+            raise NotADirectoryError(
+                f"{self.path} is a file, but a run is a folder. Choose another place for the run."
+            )
         if holds_something(self.path) and not self.config_path.exists():
             raise ValueError(
                 f"{self.path} is not empty and holds no run. Choose another folder for the run."

@@ -110,7 +110,7 @@ def require_finite(content: Mapping[str, Any], step: int) -> None:
     """
     for name, one in _tensors_of(content):
         if one.is_floating_point() and not one.isfinite().all():
-            seen = f"`{name}` is not finite after step {step - 1}: no checkpoint is written."
+            seen = f"`{name}` is not finite after step {step - 1}: it is not written."
             raise NonFiniteError(step - 1, seen, {})
 
 

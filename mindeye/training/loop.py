@@ -12,7 +12,7 @@ from mindeye.models.prior import DiffusionPrior
 from mindeye.models.saved import new_decoder
 from mindeye.run import RunFolder
 from mindeye.training.beginning import Opened, begin, describe, opened
-from mindeye.training.checkpoints import resume
+from mindeye.training.checkpoints import require_finite, resume
 from mindeye.training.choosing import WeightsChoice
 from mindeye.training.compute import arrange
 from mindeye.training.experiment import ExperimentConfig
@@ -118,6 +118,7 @@ def _train(
         with Audience(state, watchers) as audience:
             progress = progress if accelerator.is_main_process else None
             weights = run_steps(state, progress, audience)
+            require_finite({"weights": weights}, state.length.num_steps)
             # Before the watchers end: a tracker may wait for its network.
             main_first(accelerator, lambda: accelerator.is_main_process and run.finish(weights))
     except torch.OutOfMemoryError as error:

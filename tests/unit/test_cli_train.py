@@ -133,3 +133,35 @@ def test_an_unknown_tracker_and_no_samples_are_refused_before_anything_is_writte
     assert "tensorboard" in capsys.readouterr().err
     assert "0 sample images" in refusal([*arguments, "--samples", "0"], capsys)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--json"], "--json was given without --dry-run"),
+        (["--tflops", "9"], "--tflops was given without --dry-run"),
+        (["--sample-every", "2"], "--sample-every was given without --samples"),
+        (["--dry-run", "--profile", "3"], "--dry-run was given with --profile"),
+        (["--profile", "--samples", "2"], "--profile was given with --samples"),
+        (["--dry-run", "--tracker", "tensorboard"], "--dry-run was given with --tracker"),
+    ],
+)
+def test_options_without_effect_are_refused(config_path, tmp_path, capsys, options, message):
+    run = tmp_path / "run"
+    assert message in refusal(["train", str(config_path), "--out", str(run), *options], capsys)
+    assert not run.exists()
+
+
+def test_a_file_in_the_place_of_the_run_is_named_and_kept(config_path, capsys):
+    before = config_path.read_bytes()
+    assert "is a file" in refusal(["train", str(config_path), "--out", str(config_path)], capsys)
+    assert config_path.read_bytes() == before
+
+
+def test_what_was_kept_is_told_where_it_was_chosen(config_path, tmp_path, capsys):
+    arguments = ["train", str(config_path), "--out", str(tmp_path / "run")]
+    main([*arguments, "--choice.weights", "best", "--choice.patience", "1"])
+    told = capsys.readouterr().out
+    choice = RunFolder(path=tmp_path / "run").provenance()["choice"]
+    assert f"kept: the weights of step {choice['step']}\n" in told
+    assert ("ended early, after step" in told) == choice["ended_early"]

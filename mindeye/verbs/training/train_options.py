@@ -43,8 +43,8 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--project", default="mindeye", help=project)
     samples = "so many validation images, seen and drawn, to RUN/samples; changes no weights"
     verb.add_argument("--samples", type=int, metavar="N", help=samples)
-    every = "epochs between two sheets of samples (default: 10); the last has one in any case"
-    verb.add_argument("--sample-every", type=int, default=10, metavar="EPOCHS", help=every)
+    every = "epochs between two sheets of samples (default: 10); the schedule's last has one too"
+    verb.add_argument("--sample-every", type=int, metavar="EPOCHS", help=every)
     purpose = "go on from a checkpoint with another learning rate or other weights of losses"
     verb.add_argument("--accept-changes", action="store_true", help=purpose)
     profile = "measure so many steps (default: 10) into RUN/profile and end there"
@@ -58,6 +58,7 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.config import load_yaml, with_command_line
     from mindeye.training.experiment import ExperimentConfig
 
+    require_joint_sense(options)
     config = load_yaml(ExperimentConfig, options.config)
     overrides = ["--help"] if options.keys else options.overrides
     config = with_command_line(config, overrides, f"mindeye train {options.config}")
@@ -73,7 +74,42 @@ def perform_train(options: argparse.Namespace) -> Iterator[str]:
     run = train(config, options.out, **looking_on, accept_changes=options.accept_changes)
     last = run.read_log()[-1]
     yield " ".join(f"{name} {value:.4g}" for name, value in last.items())
+    choice = run.provenance().get("choice", {})
+    if choice.get("ended_early"):
+        yield f"ended early, after step {choice['last_step']}: validation got no better"
+    if choice:
+        yield f"kept: the weights of step {choice['step']}"
     yield f"run: {run.path}"
+
+
+def require_joint_sense(options: argparse.Namespace) -> None:
+    """Refuses options that another one would leave without effect.
+
+    Raises:
+        ValueError: names both.
+    """
+    given = {name for name, value in vars(options).items() if value not in (None, False, ())}
+    named = {
+        **{name: f"--{name.replace('_', '-')}" for name in given},
+        "trackers": "--tracker",
+    }
+    for needing, needed in (
+        (("json", "tflops", "terabytes_per_s"), "dry_run"),
+        (("sample_every",), "samples"),
+    ):
+        alone = [named[one] for one in needing if one in given and needed not in given]
+        if alone:
+            raise ValueError(
+                f"{alone[0]} was given without --{needed.replace('_', '-')}, to which it belongs. "
+                "Give both, or leave it out."
+            )
+    ends = next((one for one in ("dry_run", "profile") if one in given), None)
+    idle = [named[one] for one in ("profile", "samples", "trackers") if one in given - {ends}]
+    if ends and idle:
+        raise ValueError(
+            f"{named[ends]} was given with {idle[0]}, but ends before that could do anything. "
+            "Leave out one of them."
+        )
 
 
 def counted(config: "ExperimentConfig", options: argparse.Namespace) -> Iterator[str]:
@@ -124,7 +160,8 @@ def watchers_of(options: argparse.Namespace) -> "list[Watcher]":
     if options.samples is not None:
         from mindeye.verbs.training.sample_sheets import SampleSettings, SampleSheets
 
-        settings = SampleSettings(images=options.samples, every=options.sample_every)
+        given = {} if options.sample_every is None else {"every": options.sample_every}
+        settings = SampleSettings(images=options.samples, **given)
         watchers.append(SampleSheets(settings, trackers.show))
     return watchers
 

@@ -11,7 +11,7 @@ from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.quirks import Quirks
 from mindeye.saved_state import load_state
-from mindeye.training import forward, step
+from mindeye.training import forward, loop, step
 from mindeye.training.loop import train
 
 
@@ -130,3 +130,16 @@ def test_a_trained_folder_alone_gives_a_decoder_and_its_voxels(tiny_experiment, 
     assert decoder(torch.randn(2, 20), 1).brain_tokens.shape == (2, 5, 16)
     assert (run.path / "bundle" / "subj01" / "meta.json").exists()
     assert run.provenance()["simulated"] == {"simulated": True, "preset": "tests"}
+
+
+def test_final_weights_that_are_not_finite_are_not_written(tiny_experiment, tmp_path, monkeypatch):
+    """Where gradients are freed at once, no checkpoint may have come between."""
+
+    def spoilt(state, *_):
+        weights = state.full_weights()
+        return {**weights, "prior.places": weights["prior.places"] * torch.nan}
+
+    monkeypatch.setattr(loop, "run_steps", spoilt)
+    with pytest.raises(FloatingPointError, match=r"`weights\.prior\.places` is not finite"):
+        train(tiny_experiment, tmp_path / "run")
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
