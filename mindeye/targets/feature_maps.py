@@ -1,5 +1,6 @@
 """A frozen network: images -> the feature maps that teach the low-level network."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -89,7 +90,7 @@ class MapTarget:
 
     model: MapNetwork | TimmMapNetwork
     identity: str
-    """Name, weights hash and side."""
+    """Name, weights hash, side and, where they are not ImageNet's, the pixels' mean and spread."""
     side: int
     """Input side in pixels."""
     mean: tuple[float, float, float] = MEAN
@@ -156,9 +157,13 @@ def load_maps(source: str | Path, device: torch.device | str = "cpu") -> MapTarg
 def _timm_target(config: TimmMapConfig, folder: Path, device: torch.device | str) -> MapTarget:
     weights = folder / WEIGHTS_FILE
     network = load_timm_network(config, weights)
+    identity = f"{folder.name}-{weights_hash(weights)}-{config.side}px-layer{network.layer}"
+    pixels = tuple(config.mean), tuple(config.std)
+    if pixels != (MEAN, STD):
+        identity += f"-pixels{hashlib.sha256(str(pixels).encode()).hexdigest()[:6]}"
     return MapTarget(
         model=network.to(device),
-        identity=(f"{folder.name}-{weights_hash(weights)}-{config.side}px-layer{network.layer}"),
+        identity=identity,
         side=config.side,
         mean=config.mean,
         std=config.std,

@@ -101,6 +101,16 @@ def test_the_network_is_frozen_and_the_global_stream_untouched(teacher):
     assert not any(one.requires_grad for one in target.model.parameters())
 
 
+def test_the_pixels_mean_and_spread_are_part_of_the_identity(teacher):
+    """Or maps of other pixels would be read from the cache."""
+    plain, *others = (
+        load_maps(teacher(VIT, side=160, **settings)).identity
+        for settings in ({}, {"mean": [0.5] * 3}, {"std": [0.5] * 3}, {"mean": [0.4] * 3})
+    )
+    assert len({plain, *others}) == 4
+    assert all(one.startswith(plain) for one in others)
+
+
 def test_side_and_layer_are_part_of_the_identity(teacher):
     names = {
         load_maps(teacher(VIT, **settings)).identity
