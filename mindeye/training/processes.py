@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.utils import DistributedType
 
+from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.training.among_processes import first_failure, num_processes, numbers_of_all
 from mindeye.training.compute import accelerate_precision
 from mindeye.training.experiment import ExperimentConfig, ScheduleConfig
@@ -165,12 +166,13 @@ class OneProcessError(ValueError):
 def _may_leave_out(config: ExperimentConfig) -> bool:
     """Whether a step may leave weights without gradient: DDP has to search for them then.
 
-    Ridge layers of subjects that are not in its batch, heads without loss, and whatever a run that
-    is started from had.
+    Ridge layers of subjects that are not in its batch, heads without loss, published weights that
+    no output depends on, and whatever a run that is started from had.
     """
-    losses = config.losses
+    losses, backbone = config.losses, config.decoder.backbone
     some_heads = not (losses.contrastive and losses.prior)
-    return len(config.data) > 1 or some_heads or config.start_from is not None
+    idle = isinstance(backbone, MixerBackboneConfig) and backbone.keep_idle
+    return len(config.data) > 1 or some_heads or idle or config.start_from is not None
 
 
 def _message(error: BaseException) -> str:

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from mindeye.config import dump_yaml
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.low_level import LowLevelConfig
+from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.run import RunFolder
-from mindeye.training.processes import how_it_trains, main_first, together
+from mindeye.training.processes import _may_leave_out, how_it_trains, main_first, together
 from mindeye.training.provenance import note_processes
 
 ROOT = Path(__file__).parents[3]
@@ -123,3 +124,11 @@ def test_accelerate_reads_the_launch_configurations(name, kind):
     assert (getattr(config, "fsdp_config", None) or {}).get("fsdp_version") == (
         2 if name == "fsdp2" else None
     )
+
+
+def test_ddp_searches_for_weights_without_gradient_only_where_there_may_be_some(tiny_experiment):
+    idle = MixerBackboneConfig(width=tiny_experiment.decoder.backbone.width, keep_idle=True)
+    published = replace(tiny_experiment, decoder=replace(tiny_experiment.decoder, backbone=idle))
+    alone = replace(tiny_experiment, losses=replace(tiny_experiment.losses, contrastive=0.0))
+    found = [_may_leave_out(one) for one in (tiny_experiment, published, alone)]
+    assert found == [False, True, True]
