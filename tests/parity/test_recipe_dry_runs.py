@@ -76,9 +76,12 @@ def counted(prepared_like, monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(plan, "open_networks", networks_of)
         monkeypatch.setattr(plan, "absent_bytes", lambda *given: 0)
         monkeypatch.setattr(plan, "require_no_leak", lambda *given: None)
-        monkeypatch.setattr(
-            plan, "checked_start", lambda decoder, config, *given: train_only(decoder, config.parts)
-        )
+
+        def fresh(decoder, config, *given) -> dict:
+            train_only(decoder, config.parts)
+            return {}
+
+        monkeypatch.setattr(plan, "checked_start", fresh)
         machine = ["--tflops", "790", "--terabytes-per-s", "4.3"]
         out = str(tmp_path / "run")
         main(["train", str(path), "--out", out, "--data", *data, "--dry-run", "--json", *machine])

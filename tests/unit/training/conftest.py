@@ -1,6 +1,5 @@
 """A subject ready for training, and trainings that nothing interrupted."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -9,8 +8,6 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.data.bundle import VoxelBundle
-from mindeye.files import sha256_of
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
 from mindeye.targets.feature_maps import MapConfig, MapNetwork, save_maps
 from mindeye.training.augmentation import AugmentationConfig
@@ -36,27 +33,6 @@ def uninterrupted(tmp_path_factory):
 @pytest.fixture
 def subject(tiny_experiment, tiny_prepared):
     return open_subject(PreparedSubject(tiny_prepared), open_networks(tiny_experiment))
-
-
-@pytest.fixture(scope="session")
-def belonging_to():
-    """(prepared folder of subject 1, number) -> nothing: its scans are now that subject's."""
-
-    def change(folder, number: int) -> None:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest["subject"] = number
-        bundle = replace(VoxelBundle.load(folder / "bundle"), subject=number)
-        shutil.rmtree(folder / "bundle")
-        bundle.save(folder / "bundle")
-        for path in folder.glob("*.tar"):
-            content = path.read_bytes()
-            path.write_bytes(content.replace(b'"subject": 1,', b'"subject": %d,' % number))
-        manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
-        manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
-        manifest["voxel_hash"] = bundle.voxel_hash
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-    return change
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,7 @@ def test_pictures_of_a_step_have_the_size_of_what_is_decoded(low_level, scale, s
         ({"losses": {"decoded_scale": 1.5}}, "more than 0, at most 1"),
         (
             {"losses": {"sobel": 16.0}, "decoder": {"low_level": None}},
-            "`losses.sobel` 16.0, but there is no low-level head",
+            "`losses.sobel` 16.0, but no low-level head makes latents",
         ),
     ],
 )

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mindeye.cli import main
-from mindeye.data.bundle import VoxelBundle
-from mindeye.files import read_json, write_json
+from mindeye.files import read_json
 from mindeye.report.banner import SIMULATED
 from mindeye.training.loop import train
 from mindeye.verbs.report import report_run
@@ -18,18 +17,16 @@ from mindeye.verbs.retrieval.retrieval_sources import SourceSettings, named_path
 from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 
-def copied_for(prepared: Path, subject: int, folder: Path) -> Path:
-    """The same scans as if they were another subject's."""
-    shutil.copytree(prepared, folder)
-    bundle = replace(VoxelBundle.load(folder / "bundle"), subject=subject)
-    shutil.rmtree(folder / "bundle")
-    bundle.save(folder / "bundle")
-    manifest = read_json(folder / "manifest.json")
-    names = [name for name in manifest["sizes"] if name.startswith("bundle/")]
-    manifest["sizes"] |= {name: (folder / name).stat().st_size for name in names}
-    own = {"subject": subject, "voxel_hash": bundle.voxel_hash}
-    write_json(folder / "manifest.json", {**manifest, **own})
-    return folder
+@pytest.fixture
+def copied_for(tiny_prepared, tmp_path, belonging_to):
+    """(subject, name) -> the same scans as if they were another subject's."""
+
+    def copied(subject: int, name: str) -> Path:
+        folder = Path(shutil.copytree(tiny_prepared, tmp_path / name))
+        belonging_to(folder, subject)
+        return folder
+
+    return copied
 
 
 FAST = ["--bootstrap", "200", "--permute", "99"]
@@ -70,9 +67,9 @@ def test_the_training_images_of_a_run_are_those_it_was_trained_with(finished_run
 
 
 def test_all_subjects_of_a_run_are_measured_and_their_mean_comes_last(
-    tiny_experiment, tiny_prepared, tmp_path, capsys
+    tiny_experiment, tiny_prepared, copied_for, tmp_path, capsys
 ):
-    other = copied_for(tiny_prepared, 2, tmp_path / "second")
+    other = copied_for(2, "second")
     short = replace(tiny_experiment.schedule, num_epochs=1)
     experiment = replace(tiny_experiment, data=(tiny_prepared, other), schedule=short)
     train(experiment, tmp_path / "run")
