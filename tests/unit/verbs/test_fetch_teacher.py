@@ -65,7 +65,8 @@ def test_a_fetched_teacher_can_be_opened_by_its_name(downloads, program, tmp_pat
 def test_side_and_layer_are_the_users_choice(downloads, program, tmp_path):
     program("tiny", "--out", tmp_path / "nets", "--files", downloads, "--side", 96, "--layer", 2)
     target = load_maps(tmp_path / "nets" / "tiny")
-    assert (target.map_shape, target.identity[-12:]) == ((36, 64), "-96px-layer2")
+    assert target.map_shape == (36, 64)
+    assert "-96px-layer2" in target.identity
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_slow_data_are_seen_as_waiting(tiny_experiment, tmp_path, monkeypatch):
 
     def slow(state, first):
         for batch in batches(state, first):
-            time.sleep(0.25)
+            # Batches are made while a step is computed: longer than that takes here and now.
+            time.sleep(0.25 + 3 * quick.step_s)
             yield batch
 
     monkeypatch.setattr(feeding, "_batches", slow)
