@@ -152,7 +152,8 @@ def _reconstruct(options: argparse.Namespace) -> None:
         print(*plan.lines, sep="\n")
         _print_banner(plan.simulated)
         return
-    drawing = {**chosen, "device": options.device, "progress": watch("reconstruct")}
+    drawing = {"device": options.device, "generator_source": options.generator_source}
+    drawing |= {**chosen, "progress": watch("reconstruct")}
     reconstruct_run(options.run, options.out, config, **drawing)
     print(f"pictures: {options.out / 'pictures'}")
     about = read_manifest(options.out).about

@@ -12,7 +12,7 @@ from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
-from mindeye.reconstruction.generators.scenes import load_scenes_generator
+from mindeye.reconstruction.generators.opening import open_generator
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.transfer_data import about_test, require_fits
 from mindeye.run import RunFolder
@@ -191,11 +191,22 @@ def clip_of(folder: RunFolder, device: torch.device | str = "cpu") -> ClipTarget
     )
 
 
-def open_artist(run: OpenRun, device: torch.device | str = "cpu") -> Artist:
-    """The frozen networks that draw for this run."""
+def open_artist(
+    run: OpenRun,
+    device: torch.device | str = "cpu",
+    *,
+    generator: str = "scenes",
+    source: Path | None = None,
+) -> Artist:
+    """The frozen networks that draw for this run; see `open_generator`.
+
+    Raises:
+        LookupError: an unknown generator.
+        FileNotFoundError: its weights are absent.
+    """
     vae = load_vae(run.provenance["paths"]["vae"], device)
     return Artist(
         clip=clip_of(run.folder, device),
         vae=vae,
-        generator=load_scenes_generator(vae, device=device),
+        generator=open_generator(generator, source, vae=vae, device=device),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mindeye.quirks import Quirks
+from mindeye.reconstruction.generators.catalogue import facts_of
 
 DRAWING_QUIRKS = (
     "averaged_outputs",
@@ -19,6 +20,8 @@ DRAWING_QUIRKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionConfig:
+    generator: str = "scenes"
+    """A key of `mindeye.reconstruction.generators.catalogue.CATALOGUE`."""
     candidates: int = 4
     """Pictures drawn for each image; the contrastive head chooses one."""
     steps: int = 8
@@ -44,6 +47,7 @@ class ReconstructionConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
         steps_to_skip(self.steps, self.strength)
+        facts_of(self.generator)
         others = [name for name in self.quirks if name not in DRAWING_QUIRKS]
         if others:
             raise ValueError(

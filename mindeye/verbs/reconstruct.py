@@ -93,12 +93,14 @@ def reconstruct_run(
     num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reconstruction:
     """Draws images of one split, all or `num_images` drawn at random by `config.seed`.
 
     Args:
+        generator_source: a local folder of the generator's weights, see `open_generator`.
         compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
     """
@@ -108,7 +110,7 @@ def reconstruct_run(
     scans = scans_of(run.prepared, split, num_images, config.seed)
     return reconstruct(
         decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks),
-        open_artist(run, device),
+        open_artist(run, device, generator=config.generator, source=generator_source),
         config,
         out,
         sample_tokens=prior_sampler(run.decoder.prior, config),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye.quirks import PUBLISHED
+from mindeye.reconstruction.generators.catalogue import CATALOGUE
 from mindeye.reconstruction.settings import ReconstructionConfig
 
 
@@ -41,6 +42,7 @@ def add_settings(verb: argparse.ArgumentParser) -> None:
     # Without values of their own: what is not given is as published where --compat says so.
     ours = ReconstructionConfig()
     for name, about in (
+        ("generator", f"draws the pictures: {', '.join(CATALOGUE)}"),
         ("candidates", "of each image"),
         ("steps", "of the generator"),
         ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),

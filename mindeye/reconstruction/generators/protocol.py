@@ -14,6 +14,10 @@ class ImageGenerator(Protocol):
 
     identity: str
     """Name and weights hash."""
+    token_shape: tuple[int, int]
+    """(tokens, width) that it takes."""
+    side: int
+    """Of its pictures, in pixels."""
 
     def generate(
         self,

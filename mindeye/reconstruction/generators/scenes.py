@@ -31,6 +31,17 @@ class ScenesGenerator:
     vae: VaeTarget
     identity: str
 
+    @property
+    def token_shape(self) -> tuple[int, int]:
+        """(tokens, width) that it takes."""
+        tokens, width = self.network.mean.shape
+        return tokens, width
+
+    @property
+    def side(self) -> int:
+        """Of its pictures, in pixels."""
+        return self.network.latent_shape[-1] * self.vae.factor
+
     def generate(
         self,
         image_tokens: Float[Tensor, "images tokens width"],

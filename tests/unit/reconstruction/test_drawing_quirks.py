@@ -26,6 +26,7 @@ class Watched:
     """A generator that keeps what it was given, and draws fixed pictures."""
 
     identity = "watched"
+    token_shape = (5, 16)
 
     def __init__(self, side: int = 32) -> None:
         self.side = side

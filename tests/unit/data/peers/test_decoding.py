@@ -7,7 +7,7 @@ import pytest
 
 from mindeye.data.peers.mindeye1 import prepare_mindeye1
 from mindeye.data.peers.mindeye2 import prepare_mindeye2
-from mindeye.reconstruction import opening
+from mindeye.reconstruction.generators import opening
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.loop import train
 from mindeye.verbs.reconstruct import reconstruct_run

@@ -1,0 +1,1 @@
+"""Galleries: embeddings on disk -> index -> search; one engine a file."""

@@ -1,0 +1,64 @@
+"""Exact search: every vector of every shard is compared; the reference of all engines."""
+
+import faiss
+import numpy as np
+from jaxtyping import Float32
+
+from mindeye.retrieval.gallery.engine import Neighbours
+from mindeye.retrieval.gallery.folder import Gallery
+
+# Vectors that are compared at once: at 768 numbers each, 50 MB of float32.
+BLOCK = 16_384
+
+
+class ExactIndex:
+    """Implements `VectorIndex` without any index; memory does not grow with the gallery."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self.about = f"exact search of {gallery.num_kept:,} vectors"
+
+    def search(self, queries: Float32[np.ndarray, "queries width"], k: int) -> Neighbours:
+        """See `VectorIndex.search`."""
+        require_searchable(self.gallery, queries, k)
+        heap = faiss.ResultHeap(len(queries), k, keep_max=True)
+        for shard in self.gallery.shards:
+            vectors, kept = self.gallery.embeddings(shard), self.gallery.kept_rows(shard)
+            for start in range(0, len(kept), BLOCK):
+                rows = kept[start : start + BLOCK]
+                block = np.asarray(vectors[rows], dtype=np.float32)
+                scores, places = faiss.knn(
+                    queries, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT
+                )
+                heap.add_result(scores, shard.first + rows[places])
+        heap.finalize()
+        return ordered(heap.D, heap.I)
+
+
+def require_searchable(
+    gallery: Gallery, queries: Float32[np.ndarray, "queries width"], k: int
+) -> None:
+    """Refuses what no engine can answer.
+
+    Raises:
+        ValueError: k above the number of vectors that can be found, or another width.
+    """
+    if queries.shape[1] != gallery.width:
+        raise ValueError(
+            f"The queries have {queries.shape[1]} numbers each, the vectors of {gallery.path} "
+            f"{gallery.width}. Embed the queries with {gallery.network}."
+        )
+    if not 1 <= k <= gallery.num_kept:
+        raise ValueError(
+            f"{k} neighbours are asked for, but {gallery.path} has {gallery.num_kept} vectors. "
+            f"Choose from 1 to {gallery.num_kept}."
+        )
+
+
+def ordered(scores: Float32[np.ndarray, "queries k"], rows: np.ndarray) -> Neighbours:
+    """Best first; equals by ascending row, so that an answer does not depend on shards."""
+    order = np.lexsort((rows, -scores))
+    return Neighbours(
+        scores=np.take_along_axis(scores, order, 1),
+        rows=np.take_along_axis(rows, order, 1).astype(np.int64),
+    )
