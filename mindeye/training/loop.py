@@ -78,6 +78,8 @@ def train(
         accelerator = started_accelerator(config)
         run = RunFolder(path=run_path)
         found = together(lambda: opened(config, run, accelerator))
+        for watcher in watchers:
+            watcher.asks(config, found.prepared)
         main_first(accelerator, lambda: begin(config, run, accelerator, found, accept_changes))
         if not run.is_finished:
             _train(config, run, accelerator, found, progress, embed_progress, watchers)
@@ -167,7 +169,7 @@ def run_steps(
             record(state, step, rate, audience, choice)
             if progress:
                 progress(step + 1, length.num_steps, state.watch.latest)
-            audience.after(step)
+            audience.after(step, choice)
             if choice.ends(step):
                 break
             keeper.after(step)

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from mindeye.data.batches import PreparedSubject
+from mindeye.training.choosing import WeightsChoice
 from mindeye.training.drawn_step import StepBatch
+from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.feeding import fed
 from mindeye.training.speed import Speed, Stopwatch
 from mindeye.training.state import TrainingState
@@ -14,6 +17,9 @@ SPEED_LOG = "speed.jsonl"
 
 class Watcher:
     """Looks on and changes nothing: weights and log are the same with it and without."""
+
+    def asks(self, config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> None:
+        """Before anything is written: the place to refuse what this training cannot show."""
 
     def begins(self, state: TrainingState, first: int) -> None:
         """Before step `first`."""
@@ -25,7 +31,8 @@ class Watcher:
         """After a line of the log was written."""
 
     def epoch_ended(self, epoch: int, step: int) -> None:
-        """After the last step of an epoch; the first epoch is 1."""
+        """After the last step of an epoch, with the weights that the run would keep; the first
+        epoch is 1."""
 
     def ends(self) -> None:
         """After the last step, and after an error or Ctrl-C."""
@@ -63,7 +70,7 @@ class Audience:
             watcher.logged(line, speed)
         self.stopwatch.restart()
 
-    def after(self, step: int) -> None:
+    def after(self, step: int, choice: WeightsChoice) -> None:
         """To be called when a step is done and logged."""
         for watcher in self.watchers:
             watcher.stepped(step)
@@ -72,6 +79,6 @@ class Audience:
             return
         for watcher in self.watchers:
             # What a watcher draws from torch's global stream is not missed by the training.
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), choice.shown():
                 watcher.epoch_ended(epoch, step)
         self.stopwatch.restart()

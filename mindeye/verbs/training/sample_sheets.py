@@ -1,6 +1,6 @@
 """Sample reconstructions of validation images while a training runs, epoch by epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from mindeye.data.batches import PreparedSubject
 from mindeye.pictures import as_pictures, save_png
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
@@ -58,12 +59,25 @@ class SampleSheets(Watcher):
         self.settings = settings
         self.show = show
 
+    def asks(self, config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> None:
+        """Counts the validation images.
+
+        Raises:
+            ValueError: there are fewer than asked for.
+        """
+        subject, count = prepared[0], self.settings.images
+        total = subject.manifest["splits"]["validation"]["num_images"]
+        if count > total:
+            raise ValueError(
+                f"{count} sample images asked for, but subject {subject.subject} has {total} "
+                f"validation images. Choose {total} or fewer with --samples."
+            )
+
     def begins(self, state: TrainingState, first: int) -> None:
         """Chooses the images.
 
         Raises:
-            ValueError: fewer validation images, nothing that could be drawn, or weights of which
-                this process holds a part.
+            ValueError: nothing that could be drawn, or weights of which this process holds a part.
         """
         if state.is_sharded:
             raise ValueError(
@@ -110,19 +124,10 @@ class SampleSheets(Watcher):
 
 
 def chosen(subject: Subject, count: int, seed: int) -> RepeatBatch:
-    """Some of a subject's validation images, in ascending order.
-
-    Raises:
-        ValueError: it has fewer.
-    """
+    """Some of a subject's validation images, in ascending order."""
     scans = subject.validation
-    total = len(scans.image_ids)
-    if count > total:
-        raise ValueError(
-            f"{count} sample images asked for, but subject {subject.number} has {total} "
-            f"validation images. Choose {total} or fewer with --samples."
-        )
-    rows = torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(total)[:count]))
+    drawn = np.random.default_rng(seed).permutation(len(scans.image_ids))[:count]
+    rows = torch.from_numpy(np.sort(drawn))
     return replace(
         scans,
         betas=scans.betas[rows],

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
+from mindeye.data.batches import PreparedSubject
 from mindeye.files import atomic_path, write_text
+from mindeye.training.experiment import ExperimentConfig
+from mindeye.training.length import length_of
 from mindeye.training.speed import WAIT_EVENT, peak_memory_gb
 from mindeye.training.state import TrainingState
 from mindeye.training.watching import Watcher
@@ -75,18 +78,22 @@ class StepProfile(Watcher):
             raise ValueError(f"A profile of {num_steps} steps asked for. Choose 1 or more.")
         self.num_steps = num_steps
 
+    def asks(self, config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> None:
+        """Counts all steps.
+
+        Raises:
+            ValueError: the training has too few.
+        """
+        images = {one.subject: one.manifest["splits"]["train"]["num_images"] for one in prepared}
+        self._require(length_of(config.schedule, images).num_steps)
+
     def begins(self, state: TrainingState, first: int) -> None:
         """Starts to measure.
 
         Raises:
             ValueError: too few steps are left.
         """
-        left = state.length.num_steps - first
-        if left < WARM_UP + self.num_steps:
-            raise ValueError(
-                f"{left} steps are left of this training, but a profile of {self.num_steps} takes "
-                f"{WARM_UP} more to warm up. Choose fewer with --profile, or a longer training."
-            )
+        self._require(state.length.num_steps - first)
         self.state, self.num_done = state, 0
         self.device = state.accelerator.device
         activities = [ProfilerActivity.CPU]
@@ -109,6 +116,13 @@ class StepProfile(Watcher):
         if self.num_done == WARM_UP:
             self._synchronize()
             self.began_at = time.perf_counter()
+
+    def _require(self, left: int) -> None:
+        if left < WARM_UP + self.num_steps:
+            raise ValueError(
+                f"{left} steps are left of this training, but a profile of {self.num_steps} takes "
+                f"{WARM_UP} more to warm up. Choose fewer with --profile, or a longer training."
+            )
 
     def _synchronize(self) -> None:
         """Waits for what a GPU still computes of the steps so far."""

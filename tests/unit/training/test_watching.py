@@ -64,6 +64,24 @@ def test_a_watched_training_ends_in_the_same_bits(tiny_experiment, uninterrupted
     assert (watched.path / "log.jsonl").read_bytes() == (alone.path / "log.jsonl").read_bytes()
 
 
+def test_at_the_end_of_an_epoch_a_watcher_sees_the_weights_that_would_be_kept(
+    tiny_experiment, tmp_path
+):
+    class Copyist(Watcher):
+        def begins(self, state, first):
+            self.decoder = state.decoder
+
+        def epoch_ended(self, epoch, step):
+            self.weights = {name: one.clone() for name, one in self.decoder.state_dict().items()}
+
+    copyist = Copyist()
+    averaged = replace(tiny_experiment, choice=replace(tiny_experiment.choice, ema_decay=0.6))
+    run = train(averaged, tmp_path / "run", watchers=[copyist])
+    kept = load_file(run.weights_path)
+    for name, weight in copyist.weights.items():
+        torch.testing.assert_close(weight, kept[name], rtol=0, atol=0)
+
+
 def test_what_a_watcher_draws_is_not_missed_by_the_global_stream(tiny_experiment, tmp_path):
     short = replace(tiny_experiment, schedule=replace(tiny_experiment.schedule, num_epochs=1))
     after = []

@@ -98,6 +98,7 @@ def test_more_samples_than_validation_images_and_none_are_refused(
 ):
     with pytest.raises(ValueError, match="7 sample images asked for, but subject 1 has 6"):
         train(tiny_experiment, tmp_path / "run", watchers=[sheets(images=7)[0]])
+    assert not (tmp_path / "run").exists()
     for wrong in ({"images": 0}, {"images": 3, "every": 0}):
         with pytest.raises(ValueError, match="Choose 1 or more of both"):
             SampleSettings(**wrong)

@@ -66,5 +66,6 @@ def test_a_profiled_training_goes_on_to_the_same_bits(tiny_experiment, tmp_path)
 def test_more_steps_than_are_left_and_none_are_refused(tiny_experiment, tmp_path):
     with pytest.raises(ValueError, match="12 steps are left of this training, but a profile of 10"):
         train(tiny_experiment, tmp_path / "run", watchers=[StepProfile(10)])
+    assert not (tmp_path / "run").exists()
     with pytest.raises(ValueError, match="profile of 0 steps"):
         StepProfile(0)
