@@ -81,7 +81,10 @@ def train(
         for watcher in watchers:
             watcher.asks(config, found.prepared)
         main_first(accelerator, lambda: begin(config, run, accelerator, found, accept_changes))
-        if not run.is_finished:
+        if run.is_finished:
+            # A kill may have come between the final weights and this.
+            main_first(accelerator, run.checkpoints.drop)
+        else:
             _train(config, run, accelerator, found, progress, embed_progress, watchers)
         return run
 

@@ -55,6 +55,7 @@ def begin_segment(state: TrainingState, first: int) -> None:
         "code": code_version(),
         "versions": versions(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": state.accelerator.mixed_precision,
         "accepted_changes": len(provenance.get("accepted_changes", [])),
     }
     earlier = provenance.get("segments", [])
@@ -76,4 +77,5 @@ def begin_segment(state: TrainingState, first: int) -> None:
 
 
 def _changes(segment: dict[str, Any], earlier: dict[str, Any]) -> list[str]:
-    return differences(segment, {**earlier, "first_step": segment["first_step"]})
+    # What an earlier version did not write down counts as unchanged.
+    return differences(segment, {**segment, **earlier, "first_step": segment["first_step"]})

@@ -147,3 +147,13 @@ def test_data_with_other_contents_are_refused(tiny_experiment, tiny_prepared, tm
     write_json(data / "manifest.json", {**manifest, "seed": 9})
     with pytest.raises(ValueError, match="holds a run with another configuration"):
         train(replace(tiny_experiment, data=(data,)), tmp_path / "run")
+
+
+def test_a_kill_between_the_final_weights_and_the_end_leaves_no_checkpoint_for_good(
+    tiny_experiment, tmp_path
+):
+    run = train(tiny_experiment, tmp_path / "run")
+    run.checkpoints.save({"step": 12})
+    assert run.checkpoints.newest.exists()
+    train(tiny_experiment, tmp_path / "run")
+    assert not run.checkpoints.newest.exists()

@@ -1,5 +1,6 @@
 """With what a training was computed stands in its provenance; a change is named."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def test_a_training_in_one_go_has_one_segment(tiny_experiment, tmp_path, code, c
         "code": code,
         "versions": versions(),
         "device": "cpu",
+        "precision": "no",
         "accepted_changes": 0,
     }
     assert not caplog.records
@@ -46,6 +48,20 @@ def test_a_training_in_one_go_has_one_segment(tiny_experiment, tmp_path, code, c
 def test_the_same_code_goes_on_without_a_word(tiny_experiment, tmp_path, code, caplog):
     with pytest.raises(PowerCutError):
         train(tiny_experiment, tmp_path / "run", progress=cut_at(5))
+    run = train(tiny_experiment, tmp_path / "run")
+    assert [one["first_step"] for one in run.provenance()["segments"]] == [0]
+    assert not caplog.records
+
+
+def test_what_an_earlier_version_did_not_write_down_counts_as_unchanged(
+    tiny_experiment, tmp_path, code, caplog
+):
+    with pytest.raises(PowerCutError):
+        train(tiny_experiment, tmp_path / "run", progress=cut_at(5))
+    provenance = tmp_path / "run" / "provenance.json"
+    told = json.loads(provenance.read_text())
+    del told["segments"][0]["precision"]
+    provenance.write_text(json.dumps(told))
     run = train(tiny_experiment, tmp_path / "run")
     assert [one["first_step"] for one in run.provenance()["segments"]] == [0]
     assert not caplog.records
