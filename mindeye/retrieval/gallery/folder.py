@@ -5,6 +5,7 @@
 | `gallery.json` | whose embeddings these are, and every shard |
 | `embeddings/NAME.npy` | (rows, width) float16 unit vectors, where the gallery made them itself |
 | `metadata/NAME.parquet` | one row a vector: url, path, caption, ... |
+| `tokens/NAME.npy` | (rows, tokens, width) float16, where they were asked for |
 | `kept/NAME.npy` | ascending rows that filters and duplicates have left; absent: all |
 | `index/` | see `mindeye.retrieval.gallery.index_folder` |
 
@@ -22,8 +23,11 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int
 
 from mindeye.files import read_json, write_json
+from mindeye.retrieval.gallery.metadata import table_rows
 
 MANIFEST = "gallery.json"
+PATHS = ("embeddings", "metadata", "kept", "tokens")
+"""Fields of a shard that are paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,13 @@ class GalleryShard:
     """.npy file; relative paths are in the gallery."""
     metadata: Path | None = None
     kept: Path | None = None
+    tokens: Path | None = None
+    """.npy file of (rows, tokens, width) float16: all tokens of the pictures, where they were asked
+    for."""
+    source: int = 0
+    """Its number in `about["sources"]`."""
     sha256: str
-    """Of the embeddings' file."""
+    """Of the embeddings' file; after `quick:` only of its size and of samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +86,60 @@ class Gallery:
             return np.arange(shard.count)
         return np.load(self.path / shard.kept, allow_pickle=False)
 
+    def tokens(self, shard: GalleryShard) -> Float16[np.ndarray, "rows tokens width"] | None:
+        """A memory map of all tokens of one shard, where the gallery holds them."""
+        if shard.tokens is None:
+            return None
+        return np.load(self.path / shard.tokens, mmap_mode="r", allow_pickle=False)
+
     def vectors(self, rows: Int[np.ndarray, "rows"]) -> Float32[np.ndarray, "rows width"]:
         """Embeddings of some gallery rows, in their order; reads no more than these."""
         found = np.empty((len(rows), self.width), dtype=np.float32)
-        shard_of = np.searchsorted(self._firsts, rows, side="right") - 1
-        for number in np.unique(shard_of):
-            shard, places = self.shards[number], np.flatnonzero(shard_of == number)
+        for number, places in self.places_of(rows).items():
+            shard = self.shards[number]
             found[places] = self.embeddings(shard)[rows[places] - shard.first]
         return found
+
+    def records(self, rows: Int[np.ndarray, "rows"]) -> list[dict[str, Any]]:
+        """Metadata of gallery rows in their order: the source's columns, and `row`.
+
+        Reads only the row groups that hold them.
+
+        Raises:
+            LookupError: no such gallery row.
+            FileNotFoundError: a file of metadata is gone.
+            ValueError: one cannot be read, or is shorter than its shard.
+        """
+        found: list[dict[str, Any]] = [{} for _ in rows]
+        for number, places in self.places_of(rows).items():
+            shard = self.shards[number]
+            told: list[dict[str, Any]] = [{} for _ in places]
+            if shard.metadata is not None:
+                told = table_rows(self.path / shard.metadata, rows[places] - shard.first)
+            for place, one in zip(places, told, strict=True):
+                found[place] = {**one, "row": int(rows[place])}
+        return found
+
+    def places_of(self, rows: Int[np.ndarray, "rows"]) -> dict[int, Int[np.ndarray, "_places"]]:
+        """Number of a shard -> places in `rows` that it holds, ascending.
+
+        Raises:
+            LookupError: a row that no shard holds.
+        """
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
+            raise LookupError(
+                f"Rows from {rows.min()} to {rows.max()} are asked for, but {self.path} has "
+                f"{self.num_rows}. Was it built again since its index was made?"
+            )
+        shard_of = np.searchsorted(self._firsts, rows, side="right") - 1
+        # A shard without a vector begins where the next one does, and the last of them is found.
+        return {int(number): np.flatnonzero(shard_of == number) for number in np.unique(shard_of)}
+
+    def source_of(self, row: int) -> dict[str, Any]:
+        """What is known of the source that a gallery row came from."""
+        (number,) = self.places_of(np.array([row]))
+        sources = self.about.get("sources", [{}])
+        return sources[self.shards[number].source]
 
     @cached_property
     def _firsts(self) -> Int[np.ndarray, "shards"]:
@@ -105,9 +160,7 @@ def open_gallery(path: Path) -> Gallery:
     shards = tuple(
         GalleryShard(
             **{
-                name: Path(value)
-                if name in ("embeddings", "metadata", "kept") and value is not None
-                else value
+                name: Path(value) if name in PATHS and value is not None else value
                 for name, value in one.items()
             }
         )
