@@ -102,7 +102,7 @@ def test_pictures_are_read_from_files_and_from_within_tars(gallery):
 
 
 def test_a_row_without_metadata_or_outside_the_gallery_is_refused(gallery):
-    with pytest.raises(LookupError, match="from 3 to 12 .* has 12"):
+    with pytest.raises(LookupError, match=r"from 3 to 12 .* has 12"):
         gallery.records(np.array([12, 3]))
     path = gallery.path / "metadata" / "2.parquet"
     parquet.write_table(parquet.read_table(path).slice(0, 4), path)
