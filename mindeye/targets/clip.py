@@ -54,6 +54,7 @@ class ClipTarget:
             "projected": (rows * columns + 1, projected_width),
             "patches": (rows * columns, width),
             "embedding": (1, projected_width),
+            "penultimate": (rows * columns + 1, width),
         }[self.form]
 
     def tokens(
@@ -122,8 +123,33 @@ def embedding_token(
     return last_tokens(visual, pixels)[:, :1] @ visual.proj
 
 
+def penultimate_tokens(
+    visual: nn.Module, pixels: Float[Tensor, "images 3 side side"]
+) -> Float[Tensor, "images tokens width"]:
+    """All tokens before the last block, CLS first: no ln_post, no projection (IP-Adapter-Plus).
+
+    Source: IP-Adapter (arXiv:2308.06721), of whose "plus" models transformers'
+    `hidden_states[-2]` is the input.
+    """
+    output = visual.forward_intermediates(
+        pixels,
+        indices=[len(visual.transformer.resblocks) - 2],
+        stop_early=True,
+        intermediates_only=True,
+        output_fmt="NLC",
+        output_extra_tokens=True,
+    )
+    prefix, patches = output["image_intermediates_prefix"][-1], output["image_intermediates"][-1]
+    return torch.cat([prefix, patches], dim=1)
+
+
 FORMS: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = MappingProxyType(
-    {"projected": projected_tokens, "patches": patch_tokens, "embedding": embedding_token}
+    {
+        "projected": projected_tokens,
+        "patches": patch_tokens,
+        "embedding": embedding_token,
+        "penultimate": penultimate_tokens,
+    }
 )
 
 

@@ -130,7 +130,8 @@ class ExperimentConfig:
     """Folder of the CLIP whose tokens are learned; the offline one when left out."""
     clip_tokens: str = "projected"
     """What of CLIP is learned: `projected` (all tokens in the space of texts, MindEye1), `patches`
-    (those of the patches, not projected, MindEye2) or `embedding` (one, for retrieval)."""
+    (those of the patches, not projected, MindEye2), `embedding` (one, for retrieval) or
+    `penultimate` (all, before the last block: what IP-Adapter-Plus draws from)."""
     vae: Path | None = None
     """Folder of the VAE; the offline one when left out."""
     teacher: Path | None = None

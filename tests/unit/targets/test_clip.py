@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import normalize, resize
+from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from mindeye.targets.clip import load_clip, weights_hash
 
@@ -57,8 +58,63 @@ def test_the_embedding_as_only_token_keeps_its_length(networks):
     assert (tokens.norm(dim=-1) - 1).abs().min() > 0.01
 
 
+def as_transformers_names_them(state: dict[str, torch.Tensor], width: int) -> dict:
+    """Open_clip's image tower under the names of transformers' CLIPVisionModel."""
+    named = {
+        "embeddings.class_embedding": state["visual.class_embedding"],
+        "embeddings.position_embedding.weight": state["visual.positional_embedding"],
+        "embeddings.patch_embedding.weight": state["visual.conv1.weight"],
+    }
+    for ours, theirs in (("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")):
+        for kind in ("weight", "bias"):
+            named[f"{theirs}.{kind}"] = state[f"visual.{ours}.{kind}"]
+    for name, value in state.items():
+        if not name.startswith("visual.transformer.resblocks."):
+            continue
+        number, part = name.removeprefix("visual.transformer.resblocks.").split(".", 1)
+        layer, kind = f"encoder.layers.{number}", part.rsplit(".")[-1].split("_")[-1]
+        if part.startswith("attn.in_proj"):
+            for which, one in zip("qkv", value.split(width), strict=True):
+                named[f"{layer}.self_attn.{which}_proj.{kind}"] = one
+            continue
+        for ours, theirs in (
+            ("attn.out_proj", "self_attn.out_proj"),
+            ("ln_1", "layer_norm1"),
+            ("ln_2", "layer_norm2"),
+            ("mlp.c_fc", "mlp.fc1"),
+            ("mlp.c_proj", "mlp.fc2"),
+        ):
+            if part.startswith(f"{ours}."):
+                named[f"{layer}.{theirs}.{kind}"] = value
+    return named
+
+
+def test_penultimate_tokens_are_the_hidden_states_that_ip_adapters_were_trained_on(networks):
+    target = load_clip(networks.clip, form="penultimate")
+    width = target.token_shape[1]
+    model = CLIPVisionModel(
+        CLIPVisionConfig(
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=32,
+            patch_size=16,
+            hidden_act="gelu",
+        )
+    ).eval()
+    model.load_state_dict(as_transformers_names_them(target.model.state_dict(), width))
+    seen = model(pixel_values=pictures() * 2 - 1, output_hidden_states=True)
+    tokens = target.tokens(pictures())
+    assert tokens.shape == (3, *target.token_shape) == (3, 5, 16)
+    torch.testing.assert_close(tokens, seen.hidden_states[-2], rtol=0, atol=1e-6)
+    assert (tokens - seen.last_hidden_state).abs().max() > 0.1
+
+
 def test_an_unknown_form_of_tokens_is_refused(networks):
-    with pytest.raises(LookupError, match="Choose one of projected, patches, embedding"):
+    with pytest.raises(
+        LookupError, match="Choose one of projected, patches, embedding, penultimate"
+    ):
         load_clip(networks.clip, form="cls")
 
 
