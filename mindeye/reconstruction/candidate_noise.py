@@ -14,12 +14,17 @@ def candidate_seed(seed: int, image_id: int, candidate: int) -> int:
     return int(state[0] >> np.uint64(1))
 
 
+def candidate_generator(seed: int, image_id: int, candidate: int) -> torch.Generator:
+    """The stream of one candidate's noise, from its beginning."""
+    return torch.Generator().manual_seed(candidate_seed(seed, image_id, candidate))
+
+
 def candidate_generators(
     seed: int, image_ids: Sequence[int], count: int
 ) -> tuple[torch.Generator, ...]:
     """A generator for each candidate; those of one image stand together."""
     return tuple(
-        torch.Generator().manual_seed(candidate_seed(seed, image_id, candidate))
+        candidate_generator(seed, image_id, candidate)
         for image_id in image_ids
         for candidate in range(count)
     )
