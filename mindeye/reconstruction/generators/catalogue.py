@@ -14,6 +14,30 @@ class HubPart:
     """Patterns, as `hf download --include` takes them."""
     gigabytes: float
     licence: str
+    revision: str | None = None
+    """A branch, tag or commit; None: the main branch."""
+    is_dataset: bool = False
+    """Whether the hub files it under data sets."""
+
+    @property
+    def command(self) -> str:
+        """What fetches it into the hub's cache."""
+        words = ["hf", "download", self.repository]
+        words += ["--type", "dataset"] if self.is_dataset else []
+        words += ["--revision", self.revision] if self.revision else []
+        return " ".join([*words, *(f"--include '{one}'" for one in self.files)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What one picture at a time needs in 16 bits, with guidance; computed, not measured."""
+
+    weights_gigabytes: float
+    """UNet and VAE, 2 bytes a parameter, counted on the meta device."""
+    estimate_gigabytes: float
+    """The peak with activations; an estimate."""
+    card_gigabytes: int
+    """The smallest usual card (8, 12, 16 or 24 GB) that this fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +55,8 @@ class GeneratorFacts:
     """Of its pictures in pixels; None: as its weights say."""
     parts: tuple[HubPart, ...] = ()
     """None are needed by what comes with the package."""
+    memory: Memory | None = None
+    """None: next to nothing."""
 
 
 CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
@@ -41,6 +67,39 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
             clip="scenes-clip, in the package",
             form="projected",
             side=None,
+        ),
+        "versatile": GeneratorFacts(
+            about="MindEye1's: Versatile Diffusion, image branch",
+            token_shape=(257, 768),
+            clip="OpenAI CLIP ViT-L/14",
+            form="projected",
+            side=512,
+            parts=(
+                HubPart(
+                    repository="shi-labs/versatile-diffusion",
+                    files=("image_unet/*", "vae/*", "scheduler/*"),
+                    gigabytes=3.8,
+                    licence="MIT",
+                ),
+            ),
+            memory=Memory(weights_gigabytes=1.9, estimate_gigabytes=4.5, card_gigabytes=8),
+        ),
+        "image-variations": GeneratorFacts(
+            about="of MindEye1's 1 x 768 variant: Stable Diffusion image variations",
+            token_shape=(1, 768),
+            clip="OpenAI CLIP ViT-L/14",
+            form="embedding",
+            side=512,
+            parts=(
+                HubPart(
+                    repository="lambdalabs/sd-image-variations-diffusers",
+                    files=("unet/*", "vae/*", "scheduler/*"),
+                    gigabytes=3.8,
+                    licence="CreativeML OpenRAIL-M",
+                    revision="v2.0",
+                ),
+            ),
+            memory=Memory(weights_gigabytes=1.9, estimate_gigabytes=4.5, card_gigabytes=8),
         ),
     }
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import AutoencoderKL
@@ -17,6 +17,7 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 know is of one picture and repeated inside."""
 
 
+@runtime_checkable
 class Scheduler(Protocol):
     """What is used of diffusers' schedulers: one for each drawing, because they count steps."""
 
@@ -77,7 +78,7 @@ class LatentVae:
 def begun(
     scheduler: Scheduler,
     noise: Float[Tensor, "images channels rows columns"],
-    start: Callable[[], Float[Tensor, "images channels rows columns"]] | None,
+    start: Float[Tensor, "images channels rows columns"] | None,
     *,
     steps: int,
     strength: float,
@@ -85,7 +86,7 @@ def begun(
     """The noisy latents that drawing begins with, and the times that are left to it.
 
     Args:
-        start: gives the scaled latents of img2img's start; not asked where strength forgets them.
+        start: scaled latents of img2img's start; strength 1 forgets them.
     """
     scheduler.set_timesteps(steps, device=noise.device)
     skipped = 0 if start is None else steps_to_skip(steps, strength)
@@ -94,7 +95,7 @@ def begun(
     times = scheduler.timesteps[skipped:]
     if start is None or not skipped:
         return noise * scheduler.init_noise_sigma, times
-    return scheduler.add_noise(start(), noise, times[:1].expand(len(noise))), times
+    return scheduler.add_noise(start, noise, times[:1].expand(len(noise))), times
 
 
 def denoised(
