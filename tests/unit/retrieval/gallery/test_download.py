@@ -49,7 +49,7 @@ PAGES = {
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802 - http.server's name
+    def do_GET(self):
         self.server.asked.append((self.path, self.headers["User-Agent"], time.monotonic()))
         if self.path == "/drip":
             self.send_response(200)
