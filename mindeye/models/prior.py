@@ -136,11 +136,7 @@ class DiffusionPrior(nn.Module):
         null = self.null_brain.expand_as(brain_tokens)
         kept = _schedule(self.config.train_times).alphas_cumprod
         tokens = sample_tokens(
-            guided(
-                lambda noisy, times: self.denoise(noisy, times, brain_tokens),
-                lambda noisy, times: self.denoise(noisy, times, null),
-                guidance,
-            ),
+            guided(self.denoise, brain_tokens, lambda noisy: (noisy, null), guidance),
             NoiseSchedule(kept.double().numpy()),
             brain_tokens,
             sampler=sampler,

@@ -102,13 +102,11 @@ class PublishedPrior(nn.Module):
             parts = [padding, brain_tokens, self.time(times).unsqueeze(1), noisy, places]
         return self.transformer(torch.cat(parts, dim=1))[:, -num_tokens:]
 
-    def denoise_without_condition(
-        self, noisy: Float[Tensor, "trials tokens width"], times: Int[Tensor, "trials"]
-    ) -> Float[Tensor, "trials tokens width"]:
-        """What the network says with null tokens for the brain's and, as published, the noisy."""
-        return self.denoise(
-            self.null_image.expand_as(noisy), times, self.null_brain.expand_as(noisy)
-        )
+    def without_condition(
+        self, noisy: Float[Tensor, "trials tokens width"]
+    ) -> tuple[Float[Tensor, "trials tokens width"], Float[Tensor, "trials tokens width"]]:
+        """Null tokens in the place of the noisy, as published, and of the brain's."""
+        return self.null_image.expand_as(noisy), self.null_brain.expand_as(noisy)
 
     def loss(
         self,
@@ -188,11 +186,7 @@ class PublishedPrior(nn.Module):
         above 1 exaggerates what the condition adds (arXiv:2207.12598).
         """
         tokens = sample_tokens(
-            guided(
-                lambda noisy, times: self.denoise(noisy, times, brain_tokens),
-                self.denoise_without_condition,
-                guidance,
-            ),
+            guided(self.denoise, brain_tokens, self.without_condition, guidance),
             self.schedule,
             brain_tokens,
             sampler=sampler,

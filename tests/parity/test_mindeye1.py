@@ -41,7 +41,8 @@ def test_the_prior_predicts_the_published_tokens(decoder, numbers):
     noisy, times = numbers["me1.prior.noisy"], numbers["me1.prior.times"]
     brain = numbers["me1.backbone_tokens"]
     assert_agrees(decoder.prior.denoise(noisy, times, brain), numbers["me1.prior.predicted"])
-    plain = decoder.prior.denoise_without_condition(noisy, times)
+    empty, null = decoder.prior.without_condition(noisy)
+    plain = decoder.prior.denoise(empty, times, null)
     assert_agrees(plain, numbers["me1.prior.predicted_null"])
 
 

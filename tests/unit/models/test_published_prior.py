@@ -68,7 +68,10 @@ def test_guidance_leads_away_from_the_prediction_without_condition(prior):
     source = {"sampler": "ddim", "steps": 1, "noises": [tokens(seed=3)]}
     plain, guided = (prior.sample(tokens(), guidance=one, **source) for one in (1.0, 3.0))
     times = torch.full((3,), 19)
-    without = prior.denoise_without_condition(tokens(seed=3), times) / prior.scale
+    empty, null = prior.without_condition(tokens(seed=3))
+    assert (empty == prior.null_image).all()
+    assert (null == prior.null_brain).all()
+    without = prior.denoise(empty, times, null) / prior.scale
     torch.testing.assert_close(guided, without + 3 * (plain - without))
 
 

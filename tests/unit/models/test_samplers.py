@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from mindeye.models.noise_schedule import NoiseSchedule
-from mindeye.models.samplers import SAMPLERS, sample_tokens
+from mindeye.models.samplers import SAMPLERS, guided, sample_tokens
 
 SCHEDULE = NoiseSchedule.cosine(100)
 SHAPE = (3, 4, 5)
@@ -137,3 +137,35 @@ def test_what_does_not_fit_is_refused(sampler, steps, source, message):
 def test_an_unknown_sampler_is_refused_with_those_that_are_known():
     with pytest.raises(LookupError, match=r"Unknown sampler `euler`\. Choose one of ddim, ddpm,"):
         run("euler", steps=3, generator=seeded())
+
+
+class CountingNetwork:
+    """Answers with a mixture of all that it is given, and keeps the batches."""
+
+    def __init__(self) -> None:
+        self.batches = []
+
+    def __call__(self, noisy, times, brain):
+        self.batches.append(len(noisy))
+        return torch.tanh(noisy + 2 * brain) * (1 + times.view(-1, 1, 1) / 100)
+
+
+@pytest.mark.parametrize(("at_once", "batches"), [(True, [6]), (False, [3, 3]), (None, [3, 3])])
+def test_guidance_in_one_call_is_guidance_in_two(at_once, batches):
+    network = CountingNetwork()
+    noisy, brain, null = torch.randn(3, *SHAPE, generator=seeded(1)).unbind()
+    times = torch.tensor([0, 50, 99])
+    ask = guided(network, brain, lambda noisy: (noisy / 2, null), 3.0, at_once=at_once)
+    found = ask(noisy, times)
+    assert network.batches == batches
+    plain, told = network(noisy / 2, times, null), network(noisy, times, brain)
+    torch.testing.assert_close(found, plain + 3 * (told - plain), rtol=0, atol=1e-6)
+
+
+def test_guidance_of_1_asks_the_conditioned_alone():
+    network = CountingNetwork()
+    noisy, brain = torch.randn(2, *SHAPE, generator=seeded(1)).unbind()
+    times = torch.tensor([0, 50, 99])
+    found = guided(network, brain, lambda noisy: (noisy, noisy), 1.0, at_once=True)(noisy, times)
+    assert network.batches == [3]
+    torch.testing.assert_close(found, network(noisy, times, brain), rtol=0, atol=0)
