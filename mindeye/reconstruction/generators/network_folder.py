@@ -47,7 +47,9 @@ def load_network(kind: type[Network], folder: Path, dtype: torch.dtype = torch.f
     for path in paths:
         weights |= {_new_name(name): one for name, one in open_checkpoint(path).weights.items()}
     _require_fitting(network, weights, folder, paths[0])
-    network.load_state_dict({name: one.to(dtype) for name, one in weights.items()}, assign=True)
+    # Plain tensors: accelerate, which moves them layer by layer, makes others of their class.
+    plain = {name: one.to(dtype).as_subclass(Tensor) for name, one in weights.items()}
+    network.load_state_dict(plain, assign=True)
     return network.eval().requires_grad_(False)
 
 
