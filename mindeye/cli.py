@@ -20,7 +20,7 @@ from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_
 from mindeye.verbs.first_process import first_speaks, stream_for
 from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
-from mindeye.verbs.shared_options import given_quirks, given_settings
+from mindeye.verbs.shared_options import given_generator, given_quirks, given_settings
 from mindeye.verbs.training.train_options import perform_train, train_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks and devices.
@@ -148,11 +148,12 @@ def _reconstruct(options: argparse.Namespace) -> None:
         **given_quirks(options),
     }
     if options.dry_run:
-        plan = plan_reconstruction(options.run, config, **chosen)
+        source = options.generator_source
+        plan = plan_reconstruction(options.run, config, **chosen, generator_source=source)
         print(*plan.lines, sep="\n")
         _print_banner(plan.simulated)
         return
-    drawing = {"device": options.device, "generator_source": options.generator_source}
+    drawing = {"device": options.device, **given_generator(options)}
     drawing |= {**chosen, "progress": watch("reconstruct")}
     reconstruct_run(options.run, options.out, config, **drawing)
     print(f"pictures: {options.out / 'pictures'}")

@@ -12,12 +12,16 @@ from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
-from mindeye.reconstruction.generators.scenes import ScenesGenerator, load_scenes_generator
-from mindeye.reconstruction.opening import clip_of, require_same_networks
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.generators.opening import open_generator
+from mindeye.reconstruction.generators.protocol import ImageGenerator
+from mindeye.reconstruction.opening import clip_of, require_drawable, require_same_networks
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget, load_vae
+
+OFFLINE = "scenes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class DecoderRun:
     clip: ClipTarget | None
     """None in converted runs, which do not tell on which networks they were trained."""
     vae: VaeTarget | None
-    generator: ScenesGenerator | None
+    generator: ImageGenerator | None
     """None where there is none that takes the decoder's tokens."""
 
     @property
@@ -80,14 +84,25 @@ class DecoderRun:
 
 
 def open_decoder(
-    path: Path, *, subject: int | None = None, device: torch.device | str = "cpu"
+    path: Path,
+    *,
+    subject: int | None = None,
+    device: torch.device | str = "cpu",
+    generator: str = "scenes",
+    source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
 ) -> DecoderRun:
     """Opens a run for scans of one subject, by default its first.
+
+    Args:
+        generator, source, execution: see `open_generator`. The offline one is left out where it
+            does not take the decoder's tokens; another one must take them.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or it has no bundle of this subject.
         LookupError: a subject that the run has no ridge layer for.
-        ValueError: decoder and bundle differ in voxels, or a network is not that of the training.
+        ValueError: decoder and bundle differ in voxels, a network is not that of the training, or
+            the generator takes other tokens.
     """
     folder = RunFolder(path=path)
     folder.require_finished()
@@ -101,14 +116,23 @@ def open_decoder(
             f"{path} decodes {num_voxels} voxels of subject {chosen}, but its bundle has "
             f"{bundle.num_voxels}. Were the files of two runs mixed?"
         )
-    clip, vae, generator = None, None, None
+    clip, vae, drawing = None, None, None
     if provenance["networks"] is not None:
         clip = clip_of(folder, device)
         vae = load_vae(provenance["paths"]["vae"], device)
         require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
-        generator = load_scenes_generator(vae, device=device)
-        if tuple(generator.network.mean.shape) != decoder.architecture.token_shape:
-            generator = None
+        if generator != OFFLINE:
+            shape = decoder.architecture.token_shape
+            require_drawable(generator, source, shape, provenance)
+        options = {"vae": vae, "device": device, "execution": execution}
+        drawing = open_generator(generator, source, **options)
+        if drawing.token_shape != decoder.architecture.token_shape:
+            drawing = None
+    elif generator != OFFLINE:
+        raise ValueError(
+            f"{path} was converted: its file does not tell which CLIP and VAE it was trained on, "
+            f"so {generator} cannot draw for it. Leave --generator out."
+        )
     return DecoderRun(
         folder=folder,
         decoder=decoder,
@@ -117,7 +141,7 @@ def open_decoder(
         provenance=provenance,
         clip=clip,
         vae=vae,
-        generator=generator,
+        generator=drawing,
     )
 
 

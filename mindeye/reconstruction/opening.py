@@ -12,7 +12,9 @@ from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.opening import open_generator
+from mindeye.reconstruction.generators.token_fit import require_takes
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.transfer_data import about_test, require_fits
 from mindeye.run import RunFolder
@@ -191,22 +193,43 @@ def clip_of(folder: RunFolder, device: torch.device | str = "cpu") -> ClipTarget
     )
 
 
+def require_drawable(
+    generator: str, source: Path | None, token_shape: tuple[int, int], provenance: Mapping[str, Any]
+) -> None:
+    """Refuses a generator that does not take what a run decodes, before its weights are read.
+
+    Raises:
+        LookupError: an unknown generator.
+        ValueError: it takes tokens of another shape or form.
+    """
+    require_takes(
+        generator,
+        source,
+        token_shape=token_shape,
+        form=provenance.get("clip_tokens", "projected"),
+        clip=provenance["networks"]["clip"],
+    )
+
+
 def open_artist(
     run: OpenRun,
     device: torch.device | str = "cpu",
     *,
     generator: str = "scenes",
     source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
 ) -> Artist:
     """The frozen networks that draw for this run; see `open_generator`.
 
     Raises:
         LookupError: an unknown generator.
         FileNotFoundError: its weights are absent.
+        ValueError: it takes other tokens than the run decodes; or see `open_generator`.
     """
+    require_drawable(generator, source, run.decoder.architecture.token_shape, run.provenance)
     vae = load_vae(run.provenance["paths"]["vae"], device)
     return Artist(
         clip=clip_of(run.folder, device),
         vae=vae,
-        generator=open_generator(generator, source, vae=vae, device=device),
+        generator=open_generator(generator, source, vae=vae, device=device, execution=execution),
     )

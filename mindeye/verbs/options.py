@@ -6,6 +6,7 @@ from pathlib import Path
 from mindeye.verbs.shared_options import (
     add_data,
     add_device,
+    add_generator,
     add_quirks,
     add_run,
     add_seed,
@@ -122,8 +123,7 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
     verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
     add_settings(verb)
-    where = "folder of the generator's weights (default: the hub's cache)"
-    verb.add_argument("--generator-source", type=Path, metavar="FOLDER", help=where)
+    add_generator(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")
     add_subject(verb)

@@ -9,9 +9,13 @@ import numpy as np
 import torch
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.models.saved import new_decoder
+from mindeye.models.architecture import read_architecture
+from mindeye.models.saved import ARCHITECTURE_FILE, new_decoder
 from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import index_of, open_artist, open_run
+from mindeye.reconstruction.generators.catalogue import facts_of
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.generators.token_fit import require_tokens
+from mindeye.reconstruction.opening import index_of, open_artist, open_run, require_drawable
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.pipeline import reconstruct
 from mindeye.reconstruction.prior_sampler import num_noises, prior_sampler, sampler_of
@@ -94,13 +98,14 @@ def reconstruct_run(
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reconstruction:
     """Draws images of one split, all or `num_images` drawn at random by `config.seed`.
 
     Args:
-        generator_source: a local folder of the generator's weights, see `open_generator`.
+        generator_source, execution: of the generator, see `open_generator`.
         compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
     """
@@ -108,9 +113,14 @@ def reconstruct_run(
     config = settled_config(run_path, config, compat, quirk_settings)
     run = open_run(run_path, subject=subject, data=data, device=device)
     scans = scans_of(run.prepared, split, num_images, config.seed)
+    options = {"source": generator_source, "execution": execution}
+    artist = open_artist(run, device, generator=config.generator, **options)
+    # Before anything is decoded.
+    generator, decoder = artist.generator, run.decoder.architecture
+    require_tokens(generator.identity, generator.token_shape, decoder.token_shape)
     return reconstruct(
         decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks),
-        open_artist(run, device, generator=config.generator, source=generator_source),
+        artist,
         config,
         out,
         sample_tokens=prior_sampler(run.decoder.prior, config),
@@ -129,19 +139,23 @@ def plan_reconstruction(
     num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
 ) -> ReconstructionPlan:
     """Counts what `reconstruct_run` would draw; reads manifests, decodes and writes nothing.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
         LookupError: a subject that the run was not trained on, an unknown quirk or sampler.
-        ValueError: more images asked for than there are, or steps that do not fit the sampler.
+        ValueError: more images asked for than there are, steps that do not fit the sampler, or a
+            generator of other tokens.
     """
     config = settled_config(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
     provenance = folder.provenance()
     index = index_of(run_path, provenance, subject)
     manifest = PreparedSubject(data or Path(provenance["paths"]["data"][index])).manifest
+    shape = read_architecture(run_path / ARCHITECTURE_FILE).token_shape
+    require_drawable(config.generator, generator_source, shape, provenance)
     vae = load_vae(provenance["paths"]["vae"])
     total = manifest["splits"][split]["num_images"]
     _require_images(manifest, split, total)
@@ -150,7 +164,7 @@ def plan_reconstruction(
         split=split,
         num_images=_count_of(num_images, total),
         num_candidates=config.candidates,
-        side=vae.latent_shape[-1] * vae.factor,
+        side=facts_of(config.generator).side or vae.latent_shape[-1] * vae.factor,
         is_blended="blended_with_blurry" in config.quirks,
         simulated=manifest["simulated"],
     )

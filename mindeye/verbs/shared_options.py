@@ -7,6 +7,12 @@ from typing import Any
 
 from mindeye.quirks import PUBLISHED
 from mindeye.reconstruction.generators.catalogue import CATALOGUE
+from mindeye.reconstruction.generators.execution import (
+    DTYPES,
+    OFFLOADS,
+    SLICINGS,
+    GeneratorExecution,
+)
 from mindeye.reconstruction.settings import ReconstructionConfig
 
 
@@ -15,6 +21,17 @@ def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in fields(ReconstructionConfig) if field.name != "quirks"]
     found = {name: getattr(options, name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def given_generator(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of the verbs take of `add_generator`."""
+    execution = GeneratorExecution(
+        dtype=options.generator_dtype,
+        offload=options.offload,
+        slicing=options.slicing,
+        compile=options.compile,
+    )
+    return {"generator_source": options.generator_source, "execution": execution}
 
 
 def given_quirks(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,6 +71,27 @@ def add_settings(verb: argparse.ArgumentParser) -> None:
         default = getattr(ours, name.replace("-", "_"))
         text = f"{about} (default: {default})"
         verb.add_argument(f"--{name}", type=type(default), help=text)
+
+
+def add_generator(verb: argparse.ArgumentParser) -> None:
+    """Where the weights of --generator are, and how it runs."""
+    where = "folder of the generator's weights (default: the hub's cache; nothing is fetched)"
+    verb.add_argument("--generator-source", type=Path, metavar="FOLDER", help=where)
+    ours = GeneratorExecution()
+    for name, default, choices, about in (
+        ("generator-dtype", ours.dtype, DTYPES, "16 bits halve its memory"),
+        (
+            "offload",
+            ours.offload,
+            OFFLOADS,
+            "its networks or layers wait on the CPU for their turn",
+        ),
+        ("slicing", ours.slicing, SLICINGS, "less memory: attention in slices; VAE in tiles"),
+    ):
+        text = f"{about} (default: {default})"
+        verb.add_argument(f"--{name}", default=default, choices=choices, help=text)
+    compiled = "torch.compile the generator: minutes at first, then faster"
+    verb.add_argument("--compile", action="store_true", help=compiled)
 
 
 def add_quirks(verb: argparse.ArgumentParser, example: str) -> None:

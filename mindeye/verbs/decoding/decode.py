@@ -13,6 +13,7 @@ from mindeye.data.scans.table import Trial
 from mindeye.files import read_json
 from mindeye.reconstruction.decoded_folder import decode_images
 from mindeye.reconstruction.decoder_run import DecoderRun, open_decoder
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.image_decoder import ImageDecoder
 from mindeye.reconstruction.picture_folder import begin_folder
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -68,6 +69,8 @@ def decode_scan(
     num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> DecodeSummary:
@@ -76,6 +79,7 @@ def decode_scan(
     Args:
         gallery: a prepared folder, among whose images each scan is looked for.
         num_images: so many, drawn at random by `config.seed`; None: all.
+        generator_source, execution: of the generator, see `open_generator`.
 
     Raises:
         ValueError: a check failed that is not forced, or `out` holds something else; nothing was
@@ -83,7 +87,8 @@ def decode_scan(
     """
     require_device(device)
     config = settled_config(run_path, config, compat, quirk_settings)
-    run = open_decoder(run_path, subject=subject, device=device)
+    options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    run = open_decoder(run_path, subject=subject, device=device, **options)
     scan, checks = checked_scan(source, run.bundle)
     zscored, by = zscored_trials(scan, run.bundle, source.statistics)
     found = None if gallery is None else open_gallery(gallery, run)
@@ -121,6 +126,8 @@ def plan_decode(
     num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
 ) -> DecodePlan:
     """Reads and checks the scan, and counts what `decode_scan` would draw; writes nothing.
 
@@ -128,7 +135,8 @@ def plan_decode(
         ValueError: as `decode_scan`.
     """
     config = settled_config(run_path, config, compat, quirk_settings)
-    run = open_decoder(run_path, subject=subject)
+    options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    run = open_decoder(run_path, subject=subject, **options)
     scan, checks = checked_scan(source, run.bundle)
     _, by = zscored_trials(scan, run.bundle, source.statistics)
     rows_of = chosen_images(scan.trials.rows, num_images, config.seed)
@@ -137,7 +145,7 @@ def plan_decode(
     # Brain tokens, image tokens and embedding; for a moment also in the parts.
     num_bytes = 2 * len(rows_of) * 3 * tokens * 4
     if run.artist is not None:
-        num_bytes += 4 * len(rows_of) * 3 * (run.vae.latent_shape[-1] * run.vae.factor) ** 2
+        num_bytes += 4 * len(rows_of) * 3 * run.generator.side**2
     return DecodePlan(
         checks=checks,
         num_trials=len(scan.betas),

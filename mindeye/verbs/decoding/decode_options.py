@@ -14,11 +14,13 @@ from mindeye.verbs.decoding.scans_options import (
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
     add_device,
+    add_generator,
     add_quirks,
     add_seed,
     add_settings,
     add_subject,
     add_verb,
+    given_generator,
     given_quirks,
     given_settings,
 )
@@ -50,6 +52,7 @@ def decode_options(verbs) -> argparse.ArgumentParser:
     early = "trials before running statistics are used; until then, the training's"
     verb.add_argument("--warm-up", type=int, help=f"{early} (default: {WARM_UP})")
     add_settings(verb)
+    add_generator(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")
     add_subject(verb)
@@ -63,7 +66,7 @@ def perform_decode(options: argparse.Namespace) -> Iterator[str]:
 
     _require_fitting(options)
     config = settings_for(options.run, options.compat, given_settings(options))
-    chosen = {"subject": options.subject, **given_quirks(options)}
+    chosen = {"subject": options.subject, **given_quirks(options), **given_generator(options)}
     source = _source(options)
     if options.watch:
         yield from _watched(options, source, config, chosen)

@@ -16,6 +16,7 @@ from mindeye.reconstruction.decoded_folder import (
     write_pictures,
 )
 from mindeye.reconstruction.decoder_run import DecoderRun, open_decoder
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.picture_folder import begin_folder
 from mindeye.reconstruction.running_statistics import WARM_UP
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -45,6 +46,8 @@ def watch_folder(
     subject: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
     poll_s: float = POLL_S,
     on_trial: Callable[[StreamedTrial], None] | None = None,
@@ -57,6 +60,7 @@ def watch_folder(
     Args:
         source: how a file is to be read; its `paths` are not used. Without units, betas are in
             percent signal change: one trial is too few to find out.
+        generator_source, execution: of the generator, see `open_generator`.
 
     Returns:
         None if no trial was decoded.
@@ -68,7 +72,8 @@ def watch_folder(
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}. Make it before anything arrives.")
     config = settled_config(run_path, config, compat, quirk_settings)
-    run = open_decoder(run_path, subject=subject, device=device)
+    options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    run = open_decoder(run_path, subject=subject, device=device, **options)
     units = "z" if source.units == "z" else "psc"
     stream = StreamingDecoder(
         run, config, statistics=source.statistics, units=units, warm_up=warm_up

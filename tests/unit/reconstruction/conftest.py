@@ -15,13 +15,13 @@ def place_of_run(tmp_path_factory) -> Path:
 @pytest.fixture
 def trained_run(place_of_run, tiny_experiment, networks, monkeypatch) -> Path:
     """A run of the tiny subject; decoders that are opened draw with the generator of the tests."""
-    from mindeye.reconstruction import decoder_run
+    from mindeye.reconstruction.generators import opening
     from mindeye.training.loop import train
 
     if not place_of_run.exists():
         train(tiny_experiment, place_of_run)
-    tiny = functools.partial(decoder_run.load_scenes_generator, folder=networks.generator)
-    monkeypatch.setattr(decoder_run, "load_scenes_generator", tiny)
+    tiny = functools.partial(opening.load_scenes_generator, folder=networks.generator)
+    monkeypatch.setattr(opening, "load_scenes_generator", tiny)
     return place_of_run
 
 

@@ -5,7 +5,6 @@ import pytest
 
 from mindeye.data.bundle import VoxelBundle
 from mindeye.files import read_json, write_json
-from mindeye.reconstruction import decoder_run
 from mindeye.reconstruction.decoder_run import open_decoder
 
 
@@ -42,7 +41,6 @@ def test_a_converted_run_opens_without_networks_and_says_what_it_cannot_give(own
 
 def test_a_generator_of_other_tokens_is_left_out(own, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(decoder_run, "load_scenes_generator", decoder_run.load_scenes_generator)
     run = open_decoder(own)
     assert run.generator is None
     assert run.vae is not None

@@ -10,12 +10,10 @@ import pytest
 @pytest.fixture
 def tiny_generator(monkeypatch, networks):
     """The verbs draw with the generator of the tests."""
-    from mindeye.reconstruction import decoder_run
     from mindeye.reconstruction.generators import opening
 
     tiny = functools.partial(opening.load_scenes_generator, folder=networks.generator)
-    for module in (opening, decoder_run):
-        monkeypatch.setattr(module, "load_scenes_generator", tiny)
+    monkeypatch.setattr(opening, "load_scenes_generator", tiny)
 
 
 @pytest.fixture(scope="session")
