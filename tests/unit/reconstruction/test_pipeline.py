@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ from PIL import Image
 
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.reconstruction import pipeline
+from mindeye.reconstruction.batch_size import BatchSize
 from mindeye.reconstruction.candidate_noise import candidate_seed
+from mindeye.reconstruction.drawing import STAGES
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
 from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.reconstruction.pipeline import Artist, draw_block, reconstruct
@@ -72,6 +75,69 @@ def test_a_candidate_does_not_depend_on_batch_or_order(decoded, artist):
     assert_alike(part["candidates"], whole["candidates"][order])
     assert_alike(part["blurry"], whole["blurry"][order])
     np.testing.assert_allclose(part["scores"], whole["scores"][order], atol=1e-4)
+
+
+@pytest.mark.parametrize("pictures", [1, 3, 4, 99])
+def test_a_candidate_does_not_depend_on_how_many_pictures_are_drawn_at_once(
+    decoded, artist, pictures
+):
+    whole = draw_block(decoded, artist, CONFIG, sampled)
+    parts = draw_block(decoded, artist, CONFIG, sampled, BatchSize(pictures))
+    assert parts.keys() == whole.keys()
+    assert_alike(parts["candidates"], whole["candidates"])
+    assert_alike(parts["blurry"], whole["blurry"])
+    np.testing.assert_allclose(parts["scores"], whole["scores"], atol=1e-4)
+    np.testing.assert_array_equal(parts["image_tokens"], whole["image_tokens"])
+
+
+def test_a_batch_that_had_no_room_is_drawn_from_the_same_noise(decoded, artist):
+    whole = draw_block(decoded, artist, CONFIG, sampled)
+
+    def tight(brain_tokens, noises):
+        tokens = sampled(brain_tokens, noises)
+        if len(brain_tokens) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return tokens
+
+    with pytest.warns(UserWarning, match="no room to draw 10 pictures at once"):
+        parts = draw_block(decoded, artist, CONFIG, tight)
+    assert_alike(parts["candidates"], whole["candidates"])
+    np.testing.assert_array_equal(parts["image_tokens"], whole["image_tokens"])
+
+
+def test_tokens_and_seconds_of_each_candidate_are_told(decoded, artist):
+    given = {}
+
+    def remembered(brain_tokens, noises):
+        given["tokens"] = sampled(brain_tokens, noises)
+        return given["tokens"]
+
+    block = draw_block(decoded, artist, CONFIG, remembered)
+    assert block["image_tokens"].dtype == np.float16
+    expected = given["tokens"].unflatten(0, (5, 2)).half().numpy()
+    np.testing.assert_array_equal(block["image_tokens"], expected)
+    assert block["seconds"].shape == (5, 2, len(STAGES))
+    assert (block["seconds"] > 0).all()
+
+
+def test_seconds_of_stages_are_those_of_the_stages(decoded, artist):
+    def slow(brain_tokens, noises):
+        time.sleep(0.05)
+        return sampled(brain_tokens, noises)
+
+    seconds = draw_block(decoded, artist, CONFIG, slow, BatchSize(5))["seconds"].sum((0, 1))
+    assert (seconds > 0).all()
+    assert seconds[STAGES.index("prior")] > 0.1
+
+
+def test_tokens_that_are_not_finite_are_refused_with_their_image(decoded, artist):
+    def broken(brain_tokens, noises):
+        tokens = sampled(brain_tokens, noises)
+        tokens[5, 0, 0] = float("nan")
+        return tokens
+
+    with pytest.raises(FloatingPointError, match="prior's tokens of image 20 hold NaN or infinity"):
+        draw_block(decoded, artist, CONFIG, broken)
 
 
 def test_more_candidates_keep_the_first_ones(decoded, artist):
