@@ -18,6 +18,7 @@ from mindeye.verbs.doctor_options import doctor_options, perform_doctor
 from mindeye.verbs.evaluation.compare_options import compare_options, perform_compare
 from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_evaluate
 from mindeye.verbs.first_process import first_speaks, stream_for
+from mindeye.verbs.gallery.gallery_options import gallery_options, perform_gallery
 from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.shared_options import given_generator, given_quirks, given_settings
@@ -79,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
         (doctor_options, perform_doctor),
         (caption_options, perform_caption),
         (bench_options, perform_bench),
+        (gallery_options, perform_gallery),
     ):
         add_options(verbs).set_defaults(perform=perform)
     return parser

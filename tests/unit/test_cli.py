@@ -29,6 +29,7 @@ FUNCTION_OF = {
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
     "caption": "mindeye.verbs.reconstruct.settings_for",
     "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
+    "gallery": "mindeye.verbs.gallery.build_request.request_of",
 }
 
 
@@ -72,6 +73,7 @@ def arguments_of(tmp_path, config_path):
         "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
         "caption": ["caption", run, "--out", out],
         "bench": ["bench", "retrieval", run],
+        "gallery": ["gallery", "build", str(tmp_path / "absent"), "--out", out],
     }
 
 

@@ -1,0 +1,298 @@
+"""A source on its way into a gallery: shard by shard, until all are there.
+
+`building/source.json` says what is being added, `building/NAME.json` that a shard is whole. Only
+when all are there `gallery.json` names them: until then the gallery is what it was before. What is
+written does not depend on when or where a shard was made, so that a killed build and one that was
+divided among machines give the same bytes.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from mindeye.files import atomic_path, one_at_a_time, read_json, write_json
+from mindeye.retrieval.gallery.folder import (
+    MANIFEST,
+    PATHS,
+    Gallery,
+    GalleryShard,
+    open_gallery,
+    write_gallery,
+)
+from mindeye.retrieval.gallery.sources import GallerySource
+
+BUILDING = "building"
+SIMULATED_FILE = "SIMULATED.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltShard:
+    """One finished unit of work; the first row of its vectors is known at the end."""
+
+    shard: GalleryShard
+    skipped: dict[str, int]
+    """Reason -> pictures that could not be embedded."""
+    dropped: dict[str, int]
+    """Filter -> vectors that cannot be found because of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """What is being added to which gallery."""
+
+    out: Path
+    source: GallerySource
+    """Without the shards that the gallery has already."""
+    network: str
+    width: int
+    settings: dict[str, Any]
+    """Everything else that the result depends on."""
+    number: int
+    """Of the source in the gallery."""
+    first_shard: int
+    """How many shards the gallery had before."""
+
+    def name_of(self, number: int) -> str:
+        """Of a shard of this source, in the gallery."""
+        stem = re.sub(r"[^\w-]", "_", self.source.shards[number].name, flags=re.ASCII)[:60]
+        return f"{self.first_shard + number:05d}-{stem}"
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not whole yet."""
+        return [
+            number
+            for number in range(len(self.source.shards))
+            if not self._record_path(number).is_file()
+        ]
+
+    def record(self, number: int, built: BuiltShard) -> None:
+        """Says that a shard is whole; call it last."""
+        shard = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(built.shard).items()
+        }
+        write_json(self._record_path(number), {**asdict(built), "shard": shard})
+
+    def built(self) -> list[BuiltShard]:
+        """The shards that are whole, in the source's order."""
+        done = set(range(len(self.source.shards))) - set(self.missing())
+        return [_read_record(self._record_path(number)) for number in sorted(done)]
+
+    def _record_path(self, number: int) -> Path:
+        return self.out / BUILDING / f"{self.name_of(number)}.json"
+
+    def finish(self) -> Gallery:
+        """Lets the gallery name the new shards; all must be there.
+
+        Raises:
+            ValueError: no vector at all.
+        """
+        with one_at_a_time(self.out):
+            if self._is_named():  # by a process on another machine
+                return open_gallery(self.out)
+            before = open_gallery(self.out) if (self.out / MANIFEST).is_file() else None
+            built = self.built()
+            shards = list(before.shards) if before else []
+            first = before.num_rows if before else 0
+            for one in built:
+                if one.shard.count:
+                    shards.append(replace(one.shard, first=first, source=self.number))
+                    first += one.shard.count
+            if first == (before.num_rows if before else 0):
+                reasons = dict(sum((Counter(one.skipped) for one in built), Counter()))
+                raise ValueError(
+                    f"{self.source.root} gave no vector at all; skipped: {reasons or 'none'}. "
+                    "Is it the right folder?"
+                )
+            about = dict(before.about) if before else {"sources": [], "simulated": None}
+            about["sources"] = [*about["sources"], self._about(built)]
+            about["simulated"] = about["simulated"] or _simulated(self.source.root)
+            gallery = write_gallery(
+                self.out, network=self.network, width=self.width, shards=shards, about=about
+            )
+            shutil.rmtree(self.out / BUILDING, ignore_errors=True)
+            return gallery
+
+    def _is_named(self) -> bool:
+        if not (self.out / MANIFEST).is_file():
+            return False
+        return len(open_gallery(self.out).about["sources"]) > self.number
+
+    def _about(self, built: list[BuiltShard]) -> dict[str, Any]:
+        """What `gallery.json` says of this source."""
+        root = str(self.source.root)
+        return {
+            "root": root,
+            "pictures": root if self.source.has_pictures else None,
+            "form": self.source.form,
+            "listing": self.source.listing,
+            "files": files_of(self.source),
+            "vectors": sum(one.shard.count for one in built),
+            "kept": sum(one.shard.num_kept for one in built),
+            "skipped": _added(one.skipped for one in built),
+            "dropped": _added(one.dropped for one in built),
+            "settings": self.settings,
+            "simulated": _simulated(self.source.root),
+        }
+
+
+def begin(
+    out: Path, source: GallerySource, *, network: str, width: int, settings: dict[str, Any]
+) -> Building:
+    """Starts to add a source to a gallery, or goes on where that stopped.
+
+    Raises:
+        ValueError: the gallery holds vectors of another network, another source is being added, or
+            files of the source changed since they were added.
+    """
+    before = open_gallery(out) if (out / MANIFEST).is_file() else None
+    if before is not None:
+        _require_same(before, network, width)
+        source = without_known(source, before)
+    building = Building(
+        out=out,
+        source=source,
+        network=network,
+        width=width,
+        settings=settings,
+        number=len(before.about["sources"]) if before else 0,
+        first_shard=_next_shard(before),
+    )
+    if not source.shards:
+        # What a kill between naming the shards and sweeping has left.
+        shutil.rmtree(out / BUILDING, ignore_errors=True)
+        return building
+    # Through JSON, so that it equals what is read back.
+    wanted = json.loads(json.dumps(_identity(building)))
+    with one_at_a_time(out):
+        path = out / BUILDING / "source.json"
+        if path.is_file() and read_json(path).get("number") == building.number:
+            _require_resumable(path, wanted)
+        else:
+            shutil.rmtree(out / BUILDING, ignore_errors=True)
+            write_json(path, wanted)
+    return building
+
+
+def _identity(building: Building) -> dict[str, Any]:
+    return {
+        "root": str(building.source.root),
+        "form": building.source.form,
+        "listing": building.source.listing,
+        "network": building.network,
+        "width": building.width,
+        "number": building.number,
+        "settings": building.settings,
+    }
+
+
+def without_known(source: GallerySource, gallery: Gallery) -> GallerySource:
+    """The shards that a gallery does not have yet.
+
+    Raises:
+        ValueError: a file that it has is another one now, or a folder of pictures changed.
+    """
+    known: dict[str, int] = {}
+    for entry in gallery.about["sources"]:
+        if entry["root"] != str(source.root) or entry["form"] != source.form:
+            continue
+        if source.form == "folder":
+            if entry["listing"] == source.listing:
+                return replace(source, shards=())
+            raise ValueError(
+                f"{source.root} changed since {gallery.path} was built from it. Put the new "
+                "pictures into a folder of their own and add that, or build a new gallery."
+            )
+        known |= entry["files"]
+    for shard in source.shards:
+        before = known.get(shard.files[0], shard.num_bytes)
+        if before != shard.num_bytes:
+            raise ValueError(
+                f"{source.root / shard.files[0]} has {shard.num_bytes} bytes, but had {before} "
+                f"when {gallery.path} was built. Restore it, or build a new gallery."
+            )
+    return replace(source, shards=tuple(s for s in source.shards if s.files[0] not in known))
+
+
+def files_of(source: GallerySource) -> dict[str, int]:
+    """Tars or files of embeddings -> bytes; of a folder of pictures, its listing tells enough."""
+    if source.form == "folder":
+        return {}
+    return {shard.files[0]: shard.num_bytes for shard in source.shards}
+
+
+def write_kept(out: Path, name: str, rows: Int[np.ndarray, "_kept"], count: int) -> Path | None:
+    """Writes which rows can be found, under a name that tells its content; None where all can."""
+    if len(rows) == count:
+        return None
+    rows = np.ascontiguousarray(rows, dtype=np.int64)
+    path = Path("kept") / f"{name}.{hashlib.sha256(rows.tobytes()).hexdigest()[:8]}.npy"
+    with atomic_path(out / path) as temporary:
+        np.save(temporary, rows)
+    return path
+
+
+def _require_same(gallery: Gallery, network: str, width: int) -> None:
+    if (gallery.network, gallery.width) != (network, width):
+        raise ValueError(
+            f"{gallery.path} holds vectors of {gallery.network} ({gallery.width} numbers each), "
+            f"not of {network} ({width}). Vectors of two networks cannot be compared: choose "
+            "another folder with --out."
+        )
+
+
+def _require_resumable(path: Path, wanted: dict[str, Any]) -> None:
+    begun = read_json(path)
+    differing = [name for name in wanted if begun.get(name) != wanted[name]]
+    if differing == ["settings"]:
+        differing = [
+            name
+            for name in wanted["settings"]
+            if begun["settings"].get(name) != wanted["settings"][name]
+        ]
+    if differing:
+        raise ValueError(
+            f"{path.parent.parent} is being built from {begun['root']} with another "
+            f"{' and another '.join(differing)}. Run that command to its end, or delete "
+            f"{path.parent} to give it up."
+        )
+
+
+def _next_shard(gallery: Gallery | None) -> int:
+    """Past all numbers that stand before names, also of shards that gave no vector."""
+    if gallery is None or not gallery.shards:
+        return 0
+    return int(gallery.shards[-1].name.split("-")[0]) + 1
+
+
+def _read_record(path: Path) -> BuiltShard:
+    content = read_json(path)
+    known = {field.name for field in fields(GalleryShard)}
+    shard = {
+        name: Path(value) if name in PATHS and value is not None else value
+        for name, value in content["shard"].items()
+        if name in known
+    }
+    told = {"skipped": content["skipped"], "dropped": content["dropped"]}
+    return BuiltShard(shard=GalleryShard(**shard), **told)
+
+
+def _added(counts) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def _simulated(root: Path) -> dict[str, Any] | None:
+    """What SIMULATED.json at the root of a source says."""
+    path = root / SIMULATED_FILE
+    return read_json(path) if path.is_file() else None

@@ -1,0 +1,1 @@
+"""`mindeye gallery`: galleries are built, indexed, searched and served."""

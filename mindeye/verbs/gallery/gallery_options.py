@@ -1,0 +1,32 @@
+"""`mindeye gallery ACTION`: its actions; imports nothing that is slow."""
+
+import argparse
+from collections.abc import Iterator
+
+from mindeye.verbs.gallery.build_options import build_options, perform_build
+
+# What adds an action's options, and what performs it and gives lines for the screen.
+ACTIONS = ((build_options, perform_build),)
+
+
+def gallery_options(verbs) -> argparse.ArgumentParser:
+    """`mindeye gallery`."""
+    about = "galleries of any size: pictures or embeddings in, searchable vectors out"
+    # Without --debug: it stands behind the action, as all options do.
+    verb = verbs.add_parser(
+        "gallery",
+        help=about,
+        description=about,
+        epilog="example:\n  mindeye gallery build pictures --out gallery",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = "each has its own --help with an example"
+    actions = verb.add_subparsers(title="actions", required=True, metavar="ACTION", help=what)
+    for add_options, perform in ACTIONS:
+        add_options(actions).set_defaults(perform_action=perform)
+    return verb
+
+
+def perform_gallery(options: argparse.Namespace) -> Iterator[str]:
+    """Performs the action that was named."""
+    return options.perform_action(options)
