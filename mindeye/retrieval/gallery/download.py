@@ -33,6 +33,8 @@ CLOSED_TO_MACHINES = ("noai", "noimageai", "noindex", "noimageindex")
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 BLOCK_BYTES = 65_536
+# Of Pillow's readers those of pictures in the web: others start programs (EPS).
+READERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 class Unfetched(Exception):  # noqa: N818 - an outcome, not a fault
@@ -211,7 +213,7 @@ def decoded(content: bytes, max_pixels: int) -> UInt8[np.ndarray, "height width 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=READERS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     raise Unfetched(f"{width} x {height} pixels, more than {max_pixels:,}")
