@@ -17,6 +17,9 @@ def decode(decoder: Decoder, scans: RepeatBatch, *, averaged_outputs: bool = Fal
     Args:
         averaged_outputs: decodes each repeat, and averages brain tokens, retrieval tokens and
             latents (as MindEye2 does).
+
+    Raises:
+        FloatingPointError: NaN or infinity in what is decoded; names the images.
     """
     device = next(decoder.parameters()).device
     decoder.eval()
@@ -30,13 +33,33 @@ def decode(decoder: Decoder, scans: RepeatBatch, *, averaged_outputs: bool = Fal
         outputs = [decoder(block.to(device), scans.subject) for block in scans.mean().split(BATCH)]
     parts = [one.low_level_latents for one in outputs]
     latents = None if parts[0] is None else torch.cat(parts)
-    return Decoded(
+    decoded = Decoded(
         image_ids=scans.image_ids,
         brain_tokens=torch.cat([one.brain_tokens for one in outputs]),
         embeddings=torch.cat([one.embeddings for one in outputs]),
         image_tokens=None,
         latents=latents,
     )
+    _require_finite(decoded)
+    return decoded
+
+
+def _require_finite(decoded: Decoded) -> None:
+    for name, values in (
+        ("tokens", decoded.brain_tokens),
+        ("embeddings", decoded.embeddings),
+        ("latents", decoded.latents),
+    ):
+        if values is None:
+            continue
+        finite = torch.isfinite(values).flatten(1).all(dim=1).cpu()
+        if not finite.all():
+            wrong = decoded.image_ids[~finite].tolist()
+            shown = ", ".join(str(one) for one in wrong[:5]) + (", ..." if wrong[5:] else "")
+            raise FloatingPointError(
+                f"The decoded {name} of {len(wrong)} of {len(finite)} images hold NaN or infinity "
+                f"(image ids {shown}). Look for NaN in their scans, and in the run's weights."
+            )
 
 
 def _mean_output(output: DecoderOutput, present: Bool[Tensor, "images repeats"]) -> DecoderOutput:

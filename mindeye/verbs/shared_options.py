@@ -15,6 +15,9 @@ from mindeye.reconstruction.generators.execution import (
 )
 from mindeye.reconstruction.settings import ReconstructionConfig
 
+# What `given_generator` says where nothing is given.
+NOT_GIVEN = {"generator_source": None, "execution": GeneratorExecution()}
+
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Fields of `ReconstructionConfig` that stand on the command line."""

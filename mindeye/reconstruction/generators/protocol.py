@@ -29,11 +29,12 @@ class ImageGenerator(Protocol):
         guidance: float,
         generators: Sequence[torch.Generator],
         unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 rows columns"]:
+    ) -> Float[Tensor, "images 3 side side"]:
         """RGB in [0, 1].
 
         Args:
-            start: pictures that the drawing starts from (img2img); None starts from noise.
+            start: pictures of any size that the drawing starts from (img2img); None starts from
+                noise.
             strength: share of the steps that are run from `start`; 1 forgets it.
             guidance: 1 follows the tokens plainly, more exaggerates them.
             generators: one for each picture, so that a picture does not depend on its batch.

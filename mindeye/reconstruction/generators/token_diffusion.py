@@ -53,7 +53,7 @@ class TokenDiffusion:
         guidance: float,
         generators: Sequence[torch.Generator],
         unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 rows columns"]:
+    ) -> Float[Tensor, "images 3 side side"]:
         """See `ImageGenerator.generate`.
 
         The start is drawn from the VAE's posterior, before the noise, by each picture's own

@@ -10,6 +10,7 @@ import numpy as np
 from mindeye.files import sha256_of, write_json
 from mindeye.metrics.protocols import EVALUATION_QUIRKS, protocol_of
 from mindeye.quirks import Quirks
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run, open_training
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.saved_pictures.opening import open_pictures, record_of
@@ -28,6 +29,7 @@ from mindeye.verbs.device import require_device
 from mindeye.verbs.evaluation.further_metrics import Further, FurtherAsked, opened_further
 from mindeye.verbs.evaluation.pictures_beside import (
     CEILING,
+    at_side,
     nearest_pictures,
     shown_pictures,
     true_token_pictures,
@@ -61,6 +63,8 @@ def evaluate_folder(
     device: str = "cpu",
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    generator_source: Path | None = None,
+    execution: GeneratorExecution = PLAIN,
     further: FurtherAsked | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -73,6 +77,7 @@ def evaluate_folder(
         data: the prepared folder that was drawn, where it has moved since.
         compat: the published system whose metrics are taken; None takes those of the run.
         quirk_settings: `name=on` or `name=off`, on top.
+        generator_source, execution: of the generator that drew the folder, see `open_generator`.
         further: what is added; other numbers do not move with it.
 
     Raises:
@@ -92,7 +97,8 @@ def evaluate_folder(
     data = data or (Path(about["data"]) if "data" in about else None)
     run = open_run(place, subject=about["subject"], data=data, device=device)
     require_same_test(folder, about, run.about)
-    artist = open_artist(run, device)
+    options = {"source": generator_source, "execution": execution}
+    artist = open_artist(run, device, generator=manifest.settings.generator, **options)
     require_generator(folder, manifest.generator, artist)
     more = _further_of(run, further, ours.image_ids)
     # A chain brings both to one size, and is published for pictures as they are stored.
@@ -107,7 +113,7 @@ def evaluate_folder(
         CEILING: drawn,
         SHUFFLED: shuffled,
         **({} if nearest is None else {NEAREST: nearest}),
-        **({} if ours.blurry is None else {"blurry only": ours.blurry}),
+        **({} if ours.blurry is None else {"blurry only": at_side(ours.blurry, side)}),
     }
     judges = own_clip(scoring_clip(artist, run, quirks))
     per_image = {

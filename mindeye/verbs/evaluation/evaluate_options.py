@@ -7,10 +7,13 @@ from pathlib import Path
 from mindeye.report.banner import SIMULATED, lines_of_test
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
+    NOT_GIVEN,
     add_device,
+    add_generator,
     add_quirks,
     add_seed,
     add_verb,
+    given_generator,
     given_quirks,
 )
 
@@ -68,6 +71,7 @@ def evaluate_options(verbs) -> argparse.ArgumentParser:
     more.add_argument("--captions", type=Path, metavar="FILE", help=decoded)
     written = "captions of what was shown (default: those of the prepared folder)"
     more.add_argument("--captions-shown", type=Path, metavar="FILE", help=written)
+    add_generator(verb)
     add_quirks(verb, "aliased_resizing=on")
     add_seed(verb, "of the bootstrap and the floors")
     add_device(verb)
@@ -99,6 +103,7 @@ def _of_folder(options: argparse.Namespace):
         data=options.data,
         seed=options.seed,
         **given_quirks(options),
+        **given_generator(options),
         device=options.device,
         further=_further(options) if options.brain or options.captions else None,
         progress=watch("draw true tokens"),
@@ -146,5 +151,10 @@ def _require_fitting(options: argparse.Namespace) -> None:
         return
     if options.run is not None:
         raise ValueError("--run is of no use with --images, which needs no run. Leave one out.")
+    if given_generator(options) != NOT_GIVEN:
+        raise ValueError(
+            "With --images nothing is drawn: leave --generator-source, --generator-dtype, "
+            "--offload, --slicing and --compile out."
+        )
     if options.out is None:
         raise ValueError("--images needs --out, the folder that the scores are written into.")

@@ -34,6 +34,13 @@ def pictures_at(prepared: PreparedSubject, image_ids: np.ndarray, side: int | No
     return as_pictures(shown if fits else resize(shown, side, antialias=True))
 
 
+def at_side(pictures: np.ndarray, side: int | None) -> np.ndarray:
+    """Pictures in the size of others; as they are where `side` is None or already theirs."""
+    if side is None or pictures.shape[1] == side:
+        return pictures
+    return as_pictures(resize(as_images(pictures), side, antialias=True))
+
+
 def true_token_pictures(
     run: OpenRun,
     artist: Artist,

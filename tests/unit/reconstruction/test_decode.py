@@ -83,3 +83,19 @@ def test_averaged_outputs_are_not_those_of_the_mean_scan_unless_it_is_the_only_o
 @pytest.mark.parametrize("averaged_outputs", [False, True])
 def test_a_decoder_without_low_level_head_gives_no_latents(scans, averaged_outputs):
     assert decode(decoder_of(None), scans, averaged_outputs=averaged_outputs).latents is None
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_scan_that_decodes_to_nan_is_refused_with_its_image(decoder, scans, averaged):
+    scans.betas[1, 0, 3] = torch.nan
+    scans.betas[4, 2, 0] = torch.inf
+    message = r"decoded tokens of 2 of 5 images hold NaN or infinity \(image ids 5, 21\)\. Look"
+    with pytest.raises(FloatingPointError, match=message):
+        decode(decoder, scans, averaged_outputs=averaged)
+
+
+def test_latents_that_are_not_finite_are_refused_too(decoder, scans):
+    """Weights may be damaged where only the blurry picture depends on them."""
+    list(decoder.low_level.parameters())[-1].data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="decoded latents of 5 of 5 images"):
+        decode(decoder, scans)
