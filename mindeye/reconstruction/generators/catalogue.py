@@ -101,6 +101,26 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
             ),
             memory=Memory(weights_gigabytes=1.9, estimate_gigabytes=4.5, card_gigabytes=8),
         ),
+        "unclip": GeneratorFacts(
+            about="MindEye2's: SDXL unCLIP; `mindeye convert unclip` makes its folder",
+            token_shape=(256, 1664),
+            clip="OpenCLIP ViT-bigG-14, laion2b_s39b_b160k",
+            form="patches",
+            side=768,
+            parts=(
+                HubPart(
+                    repository="pscotti/mindeyev2",
+                    files=("unclip6_epoch0_step110000.ckpt",),
+                    # Counted in float32, with the image side of its CLIP; the hub was not asked.
+                    gigabytes=17.7,
+                    licence="none is told; it derives from SDXL (CreativeML Open RAIL++-M): ask "
+                    "its authors",
+                    is_dataset=True,
+                ),
+            ),
+            # UNet in 16 bits, VAE in float32.
+            memory=Memory(weights_gigabytes=5.3, estimate_gigabytes=9.5, card_gigabytes=12),
+        ),
     }
 )
 
