@@ -10,11 +10,16 @@ from mindeye.reconstruction.generators.hub_cache import folders_of
 from mindeye.reconstruction.generators.image_variations import load_image_variations
 from mindeye.reconstruction.generators.protocol import ImageGenerator
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
+from mindeye.reconstruction.generators.unclip import load_unclip
 from mindeye.reconstruction.generators.versatile import load_versatile
 from mindeye.targets.vae import VaeTarget
 
 # Those that are published elsewhere: (folder of the weights, device, execution) -> generator.
-LOADERS = {"versatile": load_versatile, "image-variations": load_image_variations}
+LOADERS = {
+    "versatile": load_versatile,
+    "image-variations": load_image_variations,
+    "unclip": load_unclip,
+}
 
 
 def open_generator(
