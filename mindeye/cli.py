@@ -198,6 +198,12 @@ def _convert(options: argparse.Namespace) -> None:
             print(f"checkpoint: {written}")
         return
     stages = Stages()
+    if family == verb_options.GENERATOR:
+        from mindeye.verbs.convert_generator import convert_unclip
+
+        print(f"generator: {convert_unclip(path, options.out, progress=stages)}")
+        stages.close()
+        return
     names = ("subjects", "out", "low_level", "keep_idle")
     given = {name: getattr(options, name) for name in names}
     run = convert_checkpoint(family, path, **given, progress=stages)

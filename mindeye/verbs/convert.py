@@ -176,7 +176,10 @@ def _require_usable(
 
 def _require_family(family: str) -> None:
     if family not in FAMILIES:
-        raise LookupError(f"Unknown family `{family}`. There are {' and '.join(FAMILIES)}.")
+        raise LookupError(
+            f"Unknown family `{family}`. There are {', '.join(FAMILIES)} and, of generators, "
+            "unclip."
+        )
 
 
 def _decoder(

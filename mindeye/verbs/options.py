@@ -16,6 +16,8 @@ from mindeye.verbs.shared_options import (
     seed_number,
 )
 
+# What `convert` makes a folder of, and no run.
+GENERATOR = "unclip"
 PRESETS = "nsd-like, hard, tiny or no-signal"
 PROTOCOLS = "nsd-40-new_test, nsd-37-avg, nsd-special515 or nsd-session-heldout"
 TEST_PROTOCOLS = "that only test a run: nsd-synthetic, nsd-imagery"
@@ -148,16 +150,17 @@ def retrieve_options(verbs) -> argparse.ArgumentParser:
 
 def convert_options(verbs) -> argparse.ArgumentParser:
     """`mindeye convert`."""
-    about = "a published MindEye1 or MindEye2 checkpoint to a run, or with --to back"
+    about = "a published checkpoint to a run (or MindEye2's unCLIP to a generator), or back"
     example = "mindeye convert mindeye2 last.pth --subjects 1 --out runs/published"
     verb = add_verb(verbs, "convert", about, example)
-    what = "`mindeye1` or `mindeye2` and the checkpoint; with --to: a run"
+    what = "`mindeye1`, `mindeye2` or `unclip` and the checkpoint; with --to: a run"
     verb.add_argument("what", nargs="+", metavar="FAMILY FILE | RUN", help=what)
     verb.add_argument("--low-level", type=Path, help="MindEye1's second checkpoint")
     idle = "keep MindEye2's weights that no output depends on (134 million at full size)"
     verb.add_argument("--keep-idle", action="store_true", help=idle)
     verb.add_argument("--subjects", type=int, nargs="+", help="in the order of the ridge layers")
-    verb.add_argument("--out", type=Path, help="the run folder; with --to: the file")
+    where = "the run folder; of `unclip` the generator's; with --to: the file"
+    verb.add_argument("--out", type=Path, help=where)
     verb.add_argument("--to", choices=["mindeye1", "mindeye2"], help="write RUN in this form")
     return verb
 
@@ -171,9 +174,22 @@ def conversion_of(options: argparse.Namespace) -> tuple[str, Path]:
     if len(options.what) != (1 if options.to else 2):
         raise ValueError("Give FAMILY and FILE, or --to FAMILY and RUN. See its --help.")
     family, path = (options.to, *options.what) if options.to else options.what
-    if not options.to and not (options.subjects and options.out):
+    if family == GENERATOR:
+        _require_generators_own(options)
+    elif not options.to and not (options.subjects and options.out):
         raise ValueError("Give --subjects of the checkpoint's ridge layers and --out RUN.")
     return family, Path(path)
+
+
+def _require_generators_own(options: argparse.Namespace) -> None:
+    if not options.out:
+        raise ValueError("Give --out FOLDER, where the generator's networks are written.")
+    given = [name for name in ("subjects", "low_level", "keep_idle") if getattr(options, name)]
+    if given:
+        raise ValueError(
+            f"A generator knows no subjects and no decoder: --{given[0].replace('_', '-')} is of "
+            "no use for it. Leave it out."
+        )
 
 
 def report_options(verbs) -> argparse.ArgumentParser:
