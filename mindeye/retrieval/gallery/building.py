@@ -6,7 +6,6 @@ written does not depend on when or where a shard was made, so that a killed buil
 divided among machines give the same bytes.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,10 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int
-
-from mindeye.files import atomic_path, one_at_a_time, read_json, write_json
+from mindeye.files import one_at_a_time, read_json, write_json
 from mindeye.retrieval.gallery.folder import (
     MANIFEST,
     PATHS,
@@ -27,9 +23,17 @@ from mindeye.retrieval.gallery.folder import (
     open_gallery,
     write_gallery,
 )
+from mindeye.retrieval.gallery.growth import (
+    files_of,
+    next_shard,
+    require_same_vectors,
+    without_known,
+)
 from mindeye.retrieval.gallery.sources import GallerySource
 
 BUILDING = "building"
+# Settings that let a shard pass which was refused, and change no other.
+_MENDING = ("normalise", "drop_broken")
 SIMULATED_FILE = "SIMULATED.json"
 
 
@@ -67,11 +71,7 @@ class Building:
 
     def missing(self) -> list[int]:
         """Numbers of the shards that are not whole yet."""
-        return [
-            number
-            for number in range(len(self.source.shards))
-            if not self._record_path(number).is_file()
-        ]
+        return [number for number in range(len(self.source.shards)) if not self._is_whole(number)]
 
     def record(self, number: int, built: BuiltShard) -> None:
         """Says that a shard is whole; call it last."""
@@ -79,12 +79,19 @@ class Building:
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(built.shard).items()
         }
-        write_json(self._record_path(number), {**asdict(built), "shard": shard})
+        listing = self.source.shards[number].listing
+        told = {**asdict(built), "shard": shard, "listing": listing}
+        write_json(self._record_path(number), told)
 
     def built(self) -> list[BuiltShard]:
         """The shards that are whole, in the source's order."""
         done = set(range(len(self.source.shards))) - set(self.missing())
         return [_read_record(self._record_path(number)) for number in sorted(done)]
+
+    def _is_whole(self, number: int) -> bool:
+        """Whether a shard was made of the files that are there now: a broken one is replaced."""
+        path = self._record_path(number)
+        return path.is_file() and read_json(path)["listing"] == self.source.shards[number].listing
 
     def _record_path(self, number: int) -> Path:
         return self.out / BUILDING / f"{self.name_of(number)}.json"
@@ -155,7 +162,7 @@ def begin(
     """
     before = open_gallery(out) if (out / MANIFEST).is_file() else None
     if before is not None:
-        _require_same(before, network, width)
+        require_same_vectors(before, network, width)
         source = without_known(source, before)
     building = Building(
         out=out,
@@ -164,7 +171,7 @@ def begin(
         width=width,
         settings=settings,
         number=len(before.about["sources"]) if before else 0,
-        first_shard=_next_shard(before),
+        first_shard=next_shard(before),
     )
     if not source.shards:
         # What a kill between naming the shards and sweeping has left.
@@ -174,7 +181,7 @@ def begin(
     wanted = json.loads(json.dumps(_identity(building)))
     with one_at_a_time(out):
         path = out / BUILDING / "source.json"
-        if path.is_file() and read_json(path).get("number") == building.number:
+        if path.is_file() and _has_shards(path, building.number):
             _require_resumable(path, wanted)
         else:
             shutil.rmtree(out / BUILDING, ignore_errors=True)
@@ -182,71 +189,22 @@ def begin(
     return building
 
 
+def _has_shards(path: Path, number: int) -> bool:
+    """Whether work of this source would be lost: some shard is whole."""
+    return read_json(path).get("number") == number and any(
+        one.name != path.name for one in path.parent.glob("*.json")
+    )
+
+
 def _identity(building: Building) -> dict[str, Any]:
     return {
         "root": str(building.source.root),
         "form": building.source.form,
-        "listing": building.source.listing,
         "network": building.network,
         "width": building.width,
         "number": building.number,
-        "settings": building.settings,
+        "settings": {name: one for name, one in building.settings.items() if name not in _MENDING},
     }
-
-
-def without_known(source: GallerySource, gallery: Gallery) -> GallerySource:
-    """The shards that a gallery does not have yet.
-
-    Raises:
-        ValueError: a file that it has is another one now, or a folder of pictures changed.
-    """
-    known: dict[str, int] = {}
-    for entry in gallery.about["sources"]:
-        if entry["root"] != str(source.root) or entry["form"] != source.form:
-            continue
-        if source.form == "folder":
-            if entry["listing"] == source.listing:
-                return replace(source, shards=())
-            raise ValueError(
-                f"{source.root} changed since {gallery.path} was built from it. Put the new "
-                "pictures into a folder of their own and add that, or build a new gallery."
-            )
-        known |= entry["files"]
-    for shard in source.shards:
-        before = known.get(shard.files[0], shard.num_bytes)
-        if before != shard.num_bytes:
-            raise ValueError(
-                f"{source.root / shard.files[0]} has {shard.num_bytes} bytes, but had {before} "
-                f"when {gallery.path} was built. Restore it, or build a new gallery."
-            )
-    return replace(source, shards=tuple(s for s in source.shards if s.files[0] not in known))
-
-
-def files_of(source: GallerySource) -> dict[str, int]:
-    """Tars or files of embeddings -> bytes; of a folder of pictures, its listing tells enough."""
-    if source.form == "folder":
-        return {}
-    return {shard.files[0]: shard.num_bytes for shard in source.shards}
-
-
-def write_kept(out: Path, name: str, rows: Int[np.ndarray, "_kept"], count: int) -> Path | None:
-    """Writes which rows can be found, under a name that tells its content; None where all can."""
-    if len(rows) == count:
-        return None
-    rows = np.ascontiguousarray(rows, dtype=np.int64)
-    path = Path("kept") / f"{name}.{hashlib.sha256(rows.tobytes()).hexdigest()[:8]}.npy"
-    with atomic_path(out / path) as temporary:
-        np.save(temporary, rows)
-    return path
-
-
-def _require_same(gallery: Gallery, network: str, width: int) -> None:
-    if (gallery.network, gallery.width) != (network, width):
-        raise ValueError(
-            f"{gallery.path} holds vectors of {gallery.network} ({gallery.width} numbers each), "
-            f"not of {network} ({width}). Vectors of two networks cannot be compared: choose "
-            "another folder with --out."
-        )
 
 
 def _require_resumable(path: Path, wanted: dict[str, Any]) -> None:
@@ -264,13 +222,6 @@ def _require_resumable(path: Path, wanted: dict[str, Any]) -> None:
             f"{' and another '.join(differing)}. Run that command to its end, or delete "
             f"{path.parent} to give it up."
         )
-
-
-def _next_shard(gallery: Gallery | None) -> int:
-    """Past all numbers that stand before names, also of shards that gave no vector."""
-    if gallery is None or not gallery.shards:
-        return 0
-    return int(gallery.shards[-1].name.split("-")[0]) + 1
 
 
 def _read_record(path: Path) -> BuiltShard:

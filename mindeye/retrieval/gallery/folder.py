@@ -13,6 +13,7 @@ A vector is known by its gallery row: the first row of its shard plus its row in
 Filters change which rows can be found, never what a row means.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, Float32, Int
 
-from mindeye.files import read_json, write_json
+from mindeye.files import atomic_path, read_json, write_json
 from mindeye.retrieval.gallery.metadata import table_rows
 
 MANIFEST = "gallery.json"
@@ -186,3 +187,14 @@ def write_gallery(
     content = {"network": network, "width": width, "shards": rows, "about": about}
     write_json(path / MANIFEST, content)
     return open_gallery(path)
+
+
+def write_kept(out: Path, name: str, rows: Int[np.ndarray, "_kept"], count: int) -> Path | None:
+    """Writes which rows can be found, under a name that tells its content; None where all can."""
+    if len(rows) == count:
+        return None
+    rows = np.ascontiguousarray(rows, dtype=np.int64)
+    path = Path("kept") / f"{name}.{hashlib.sha256(rows.tobytes()).hexdigest()[:8]}.npy"
+    with atomic_path(out / path) as temporary:
+        np.save(temporary, rows)
+    return path

@@ -30,6 +30,12 @@ class SourceShard:
     metadata: str | None = None
     """Parquet file, one row a sample."""
 
+    @property
+    def listing(self) -> str:
+        """SHA-256 of names and size: whether the shard is still the same."""
+        line = (self.name, *self.files, self.metadata, self.num_bytes)
+        return hashlib.sha256(f"{line}".encode("utf-8", "surrogateescape")).hexdigest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class GallerySource:
@@ -52,11 +58,8 @@ class GallerySource:
     @property
     def listing(self) -> str:
         """SHA-256 of all names and sizes: whether the source is still the same."""
-        digest = hashlib.sha256()
-        for shard in self.shards:
-            line = (shard.name, *shard.files, shard.metadata, shard.num_bytes)
-            digest.update(f"{line}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+        lines = "".join(shard.listing for shard in self.shards)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def open_source(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from mindeye.retrieval.gallery.building import Building, BuiltShard, write_kept
+from mindeye.retrieval.gallery.building import Building, BuiltShard
 from mindeye.retrieval.gallery.filters import GalleryFilters, kept_rows
-from mindeye.retrieval.gallery.folder import MANIFEST, GalleryShard, open_gallery
+from mindeye.retrieval.gallery.folder import MANIFEST, GalleryShard, open_gallery, write_kept
 from mindeye.retrieval.gallery.vector_files import (
     CheckedVectors,
     check_vectors,

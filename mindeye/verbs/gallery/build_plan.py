@@ -8,8 +8,8 @@ from itertools import islice
 import numpy as np
 import torch
 
-from mindeye.retrieval.gallery.building import without_known
 from mindeye.retrieval.gallery.folder import MANIFEST, open_gallery
+from mindeye.retrieval.gallery.growth import without_known
 from mindeye.retrieval.gallery.picture_decoding import decode_picture, decoded_in_order
 from mindeye.retrieval.gallery.source_pictures import encoded_pictures
 from mindeye.retrieval.gallery.sources import GallerySource

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindeye.files import sha256_of, write_text
-from mindeye.retrieval.gallery.building import Building, BuiltShard, write_kept
+from mindeye.retrieval.gallery.building import Building, BuiltShard
 from mindeye.retrieval.gallery.filters import GalleryFilters, kept_rows
-from mindeye.retrieval.gallery.folder import GalleryShard
+from mindeye.retrieval.gallery.folder import GalleryShard, write_kept
 from mindeye.retrieval.gallery.picture_decoding import (
     DecodedPicture,
     decode_picture,
