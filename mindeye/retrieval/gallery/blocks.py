@@ -19,6 +19,9 @@ class Block(NamedTuple):
 
     rows: Int[np.ndarray, "rows"]
     vectors: Float32[np.ndarray, "rows width"]
+    """That brains are compared with."""
+    embeddings: Float32[np.ndarray, "rows embedding"]
+    """By which pictures are alike; the same where brains are compared with these."""
 
 
 Blocks = Callable[[], Iterator[Block]]
@@ -32,7 +35,8 @@ def embedding_blocks(gallery: Gallery) -> Iterator[Block]:
         vectors, kept = gallery.embeddings(shard), gallery.kept_rows(shard)
         for start in range(0, len(kept), at_once):
             rows = kept[start : start + at_once]
-            yield Block(shard.first + rows, np.asarray(vectors[rows], dtype=np.float32))
+            block = np.asarray(vectors[rows], dtype=np.float32)
+            yield Block(shard.first + rows, block, block)
 
 
 def token_blocks(gallery: Gallery) -> Iterator[Block]:
@@ -43,6 +47,7 @@ def token_blocks(gallery: Gallery) -> Iterator[Block]:
     """
     for shard in gallery.shards:
         tokens, kept = gallery.tokens(shard), gallery.kept_rows(shard)
+        embeddings = gallery.embeddings(shard)
         if tokens is None:
             raise ValueError(
                 f"{gallery.path} holds no tokens of its shard {shard.name}, only embeddings. "
@@ -52,7 +57,9 @@ def token_blocks(gallery: Gallery) -> Iterator[Block]:
         for start in range(0, len(kept), at_once):
             rows = kept[start : start + at_once]
             flat = np.asarray(tokens[rows], dtype=np.float32).reshape(len(rows), -1)
-            yield Block(shard.first + rows, flat / np.linalg.norm(flat, axis=1, keepdims=True))
+            unit = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+            alike = np.asarray(embeddings[rows], dtype=np.float32)
+            yield Block(shard.first + rows, unit, alike)
 
 
 class TokenSearch:
@@ -67,7 +74,7 @@ class TokenSearch:
         require_searchable(self.gallery, queries[:, : self.gallery.width], k)
         best = np.empty((len(queries), 0), np.float32)
         found = np.empty((len(queries), 0), np.int64)
-        for rows, vectors in token_blocks(self.gallery):
+        for rows, vectors, _ in token_blocks(self.gallery):
             if queries.shape[1] != vectors.shape[1]:
                 raise ValueError(
                     f"The queries have {queries.shape[1]} numbers each, all tokens of a picture of "

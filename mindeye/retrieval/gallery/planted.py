@@ -16,7 +16,7 @@ from mindeye.retrieval.gallery.blocks import Blocks
 from mindeye.retrieval.similarity import TIE
 
 SAME = 0.9999
-"""Cosines of a picture with itself, of which one was stored as float16, are higher."""
+"""Cosines of a picture's embedding with the same, stored as float16, are higher."""
 RIVALS, LEFT_OUT, HITS = "as rivals", "left out", "as hits"
 DUPLICATES = (RIVALS, LEFT_OUT, HITS)
 """What near duplicates of the true picture count as."""
@@ -64,6 +64,7 @@ def planted_ranks(
     blocks: Blocks,
     brain: Float32[np.ndarray, "images width"],
     truths: Float32[np.ndarray, "images width"],
+    looks: Float32[np.ndarray, "images embedding"],
     *,
     duplicate_above: float,
     tail: int = 1000,
@@ -71,7 +72,8 @@ def planted_ranks(
     """Compares every vector with every brain and every true picture.
 
     Args:
-        brain, truths: unit vectors in the space of the gallery, matched by row.
+        brain, truths: unit vectors in the space in which brains are compared, matched by row.
+        looks: embeddings of the true pictures, by which pictures are alike.
         duplicate_above: vectors whose cosine with the true picture is higher are near duplicates
             of it.
         tail: how many similarities of distractors are kept of each image.
@@ -85,12 +87,12 @@ def planted_ranks(
             f"Choose a threshold below {SAME}."
         )
     own_scores = np.einsum("iw,iw->i", brain, truths)
-    own_rows, best = _first_pass(blocks, brain, truths, duplicate_above, own_scores)
+    own_rows, best = _first_pass(blocks, brain, looks, duplicate_above, own_scores)
     count = len(brain)
     copies, duplicates, rivals, rival_duplicates, of_best = np.zeros((5, count), np.int64)
     highest, total = np.empty((count, 0), np.float32), 0
-    for _, vectors in blocks():
-        alike, scores = truths @ vectors.T, brain @ vectors.T
+    for _, vectors, embeddings in blocks():
+        alike, scores = likeness(looks, embeddings), brain @ vectors.T
         same = alike >= SAME
         near = (alike > duplicate_above) & ~same
         wins = (scores >= own_scores[:, None] - TIE) & ~same
@@ -121,17 +123,25 @@ def planted_ranks(
     )
 
 
+def likeness(
+    looks: Float32[np.ndarray, "images embedding"],
+    embeddings: Float32[np.ndarray, "rows embedding"],
+) -> Float32[np.ndarray, "images rows"]:
+    """Cosines of pictures with pictures, whatever float16 has made of the lengths of the latter."""
+    return looks @ (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).T
+
+
 def _first_pass(
     blocks: Blocks,
     brain: Float32[np.ndarray, "images width"],
-    truths: Float32[np.ndarray, "images width"],
+    looks: Float32[np.ndarray, "images embedding"],
     above: float,
     own_scores: Float32[np.ndarray, "images"],
 ) -> tuple[Int64[np.ndarray, "images"], Float32[np.ndarray, "images"]]:
     """Where the pictures themselves stand, and the best score of each or its near duplicates."""
     own_rows, best = np.full(len(brain), -1, np.int64), own_scores.copy()
-    for rows, vectors in blocks():
-        alike = truths @ vectors.T
+    for rows, vectors, embeddings in blocks():
+        alike = likeness(looks, embeddings)
         images, places = np.nonzero(alike > above)
         for image, place in zip(images.tolist(), places.tolist(), strict=True):
             if alike[image, place] >= SAME:

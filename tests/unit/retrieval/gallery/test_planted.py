@@ -32,7 +32,7 @@ def blocks_of(vectors, size=37):
     def read():
         for start in range(0, len(vectors), size):
             rows = np.arange(start, min(start + size, len(vectors)))
-            yield Block(rows + 1000, vectors[rows])
+            yield Block(rows + 1000, vectors[rows], vectors[rows])
 
     return read
 
@@ -51,7 +51,7 @@ def material():
 
 def test_ranks_are_those_of_a_plain_loop(material):
     brain, truths, vectors = material
-    found = planted_ranks(blocks_of(vectors), brain, truths, duplicate_above=ABOVE, tail=20)
+    found = planted_ranks(blocks_of(vectors), brain, truths, truths, duplicate_above=ABOVE, tail=20)
     assert found.num_vectors == 300
     for image in range(12):
         alike, scores = vectors @ truths[image], vectors @ brain[image]
@@ -70,13 +70,15 @@ def test_ranks_are_those_of_a_plain_loop(material):
     assert found.duplicates[:5].min() > 0
     assert found.own_rows[[0, 3]].tolist() == [1050, 1200]
     assert (np.delete(found.own_rows, [0, 3]) == -1).all()
-    whole = planted_ranks(blocks_of(vectors, 300), brain, truths, duplicate_above=ABOVE, tail=20)
+    whole = planted_ranks(
+        blocks_of(vectors, 300), brain, truths, truths, duplicate_above=ABOVE, tail=20
+    )
     assert (whole.rivals == found.rivals).all()
 
 
 def test_near_duplicates_as_hits_never_score_below_leaving_them_out(material):
     brain, truths, vectors = material
-    found = planted_ranks(blocks_of(vectors), brain, truths, duplicate_above=ABOVE)
+    found = planted_ranks(blocks_of(vectors), brain, truths, truths, duplicate_above=ABOVE)
     rivals, left_out, hits = (found.counted(how)[0] for how in DUPLICATES)
     assert (hits <= left_out).all()
     assert (left_out <= rivals).all()
@@ -134,6 +136,8 @@ def test_a_tenth_of_the_distractors_predicts_all_of_them():
 def test_a_threshold_or_gallery_that_leaves_no_distractor_is_refused(material):
     brain, truths, vectors = material
     with pytest.raises(ValueError, match="Choose a threshold below"):
-        planted_ranks(blocks_of(vectors), brain, truths, duplicate_above=1.0)
+        planted_ranks(blocks_of(vectors), brain, truths, truths, duplicate_above=1.0)
     with pytest.raises(ValueError, match="no distractor"):
-        planted_ranks(blocks_of(truths[:1]), brain[:1], truths[:1], duplicate_above=ABOVE)
+        planted_ranks(
+            blocks_of(truths[:1]), brain[:1], truths[:1], truths[:1], duplicate_above=ABOVE
+        )
