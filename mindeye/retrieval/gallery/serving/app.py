@@ -87,6 +87,7 @@ class Workers:
     def __init__(self, limits: ServeLimits) -> None:
         self.limits = limits
         self.limiter: anyio.CapacityLimiter | None = None
+        self.num_inside = 0
 
     async def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """Calls `function` in a thread.
@@ -97,9 +98,14 @@ class Workers:
         if self.limiter is None:
             # Only a running event loop can make one.
             self.limiter = anyio.CapacityLimiter(self.limits.concurrency)
-        if self.limiter.statistics().tasks_waiting >= self.limits.waiting:
+        # Counted here: the limiter counts those that wait only after a turn of the event loop.
+        if self.num_inside >= self.limits.concurrency + self.limits.waiting:
             raise QueryError("Too many searches are waiting.", status=503, retry_after_s=2.0)
-        return await anyio.to_thread.run_sync(function, argument, limiter=self.limiter)
+        self.num_inside += 1
+        try:
+            return await anyio.to_thread.run_sync(function, argument, limiter=self.limiter)
+        finally:
+            self.num_inside -= 1
 
 
 def number_of(text: str) -> int:

@@ -20,7 +20,7 @@ OTHER_COST = 0.02
 HEADERS = {
     # Captions are others' text: whatever the page did with them, no script of theirs could run.
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -52,6 +52,10 @@ class Guard:
         self.buckets = TokenBuckets(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -62,8 +66,6 @@ class Guard:
 
         app = self.app
         try:
-            if scope["type"] != "http":
-                raise QueryError("Only HTTP is spoken here.")
             self._require_known(Headers(scope=scope))
             self._require_patience(scope)
         except QueryError as error:

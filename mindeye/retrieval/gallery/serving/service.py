@@ -18,7 +18,7 @@ from mindeye.retrieval.gallery.serving.query import (
     whole_number,
 )
 from mindeye.retrieval.gallery.serving.refusal import QueryError
-from mindeye.retrieval.gallery.serving.uploads import thumbnail, uploaded_picture
+from mindeye.retrieval.gallery.serving.uploads import GALLERY_FORMATS, thumbnail, uploaded_picture
 
 # clip-retrieval's threshold: results whose cosine is above it are the same picture.
 SAME_PICTURE = 0.94
@@ -35,13 +35,13 @@ TOLD = {
 class QueryEmbedder(Protocol):
     """The network that has embedded the gallery."""
 
-    def embed_text(self, text: str) -> Float32[np.ndarray, "width"]:
+    def embed_text(self, text: str) -> Float32[np.ndarray, "features"]:
         """A unit vector."""
         ...
 
     def embed_picture(
         self, picture: UInt8[np.ndarray, "height width 3"]
-    ) -> Float32[np.ndarray, "width"]:
+    ) -> Float32[np.ndarray, "features"]:
         """A unit vector."""
         ...
 
@@ -139,7 +139,7 @@ class GalleryService:
         content = self.picture_bytes(self._known_row(row))
         if content is None:
             raise QueryError("This picture is not on the server; see its url.", status=404)
-        picture = uploaded_picture(content, self.limits.max_pixels)
+        picture = uploaded_picture(content, self.limits.max_pixels, GALLERY_FORMATS)
         return thumbnail(picture, self.limits.thumbnail_side)
 
     def seen_thumbnail(self, image_id: int) -> bytes:

@@ -1,6 +1,7 @@
 """Pictures that come from outside, and pictures that go out."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,17 +11,21 @@ from mindeye.retrieval.gallery.serving.refusal import QueryError
 
 # Readers of other formats are larger programs that no query needs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+# What galleries are built of.
+GALLERY_FORMATS = (*FORMATS, "TIFF")
 JPEG_QUALITY = 85
 
 
-def uploaded_picture(content: bytes, max_pixels: int) -> UInt8[np.ndarray, "height width 3"]:
+def uploaded_picture(
+    content: bytes, max_pixels: int, formats: Sequence[str] = FORMATS
+) -> UInt8[np.ndarray, "height width 3"]:
     """Bytes of a picture's file -> its pixels; the first frame where there are several.
 
     Raises:
         QueryError: no picture, one that is cut off, or more pixels than allowed.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             columns, rows = image.size
             if columns * rows > max_pixels:
                 raise QueryError(
@@ -33,7 +38,7 @@ def uploaded_picture(content: bytes, max_pixels: int) -> UInt8[np.ndarray, "heig
         raise
     # Pillow's readers raise what their formats make them: IndexError, struct.error, SyntaxError.
     except Exception as error:
-        raise QueryError(f"image is no whole picture ({', '.join(FORMATS)} are read).") from error
+        raise QueryError(f"image is no whole picture ({', '.join(formats)} are read).") from error
 
 
 def thumbnail(picture: UInt8[np.ndarray, "height width 3"], side: int) -> bytes:

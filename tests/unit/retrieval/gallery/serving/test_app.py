@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,12 @@ from PIL import Image
 
 pytest.importorskip("starlette", reason="needs the extra `serve`: pip install 'mindeye[serve]'")
 
+import anyio
 from starlette.testclient import TestClient
 
-from mindeye.retrieval.gallery.serving.app import make_app
+from mindeye.retrieval.gallery.serving.app import Workers, make_app
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
+from mindeye.retrieval.gallery.serving.refusal import QueryError
 
 HOSTS = {"localhost", "127.0.0.1", "::1"}
 
@@ -186,3 +189,33 @@ def test_a_name_that_was_turned_to_this_machine_is_refused(service, host, status
 def test_other_methods_are_refused(client):
     assert client.get("/knn-service").status_code == 405
     assert client.delete("/picture/3").status_code == 405
+
+
+def test_no_more_searches_run_and_wait_than_allowed():
+    workers = Workers(ServeLimits(concurrency=2, waiting=3))
+    may_end, running, most, ended = threading.Event(), [], [], []
+
+    def search(number):
+        running.append(number)
+        most.append(len(running))
+        may_end.wait(10)
+        running.remove(number)
+        return number
+
+    async def ask(number):
+        try:
+            ended.append(await workers.run(search, number))
+        except QueryError as error:
+            ended.append(error.status)
+            while len(running) < 2:
+                await anyio.sleep(0.01)
+            may_end.set()
+
+    async def all_at_once():
+        async with anyio.create_task_group() as group:
+            for number in range(6):
+                group.start_soon(ask, number)
+
+    anyio.run(all_at_once)
+    assert sorted(ended) == [0, 1, 2, 3, 4, 503]
+    assert max(most) == 2
