@@ -16,7 +16,7 @@ from mindeye.reconstruction.batch_size import BatchSize
 from mindeye.reconstruction.candidate_noise import candidate_generator, noises, normal_noise
 from mindeye.reconstruction.generators.protocol import ImageGenerator
 from mindeye.reconstruction.prior_sampler import SampleTokens
-from mindeye.reconstruction.selection import second_order_scores
+from mindeye.reconstruction.selection import chosen_among, second_order_scores, spreads
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget
@@ -49,7 +49,7 @@ def draw_block(
     """Candidates of a few images, with all that is known of them; first axis images.
 
     Each candidate has a stream of noise of its own: first the prior's, then the random tokens of
-    `random_unconditional`, then the generator's.
+    `random_unconditional`, then the generator's. What `average` draws has that of the first.
 
     Args:
         batch: pictures at once; None draws all together. Another size changes pictures as far as
@@ -57,14 +57,15 @@ def draw_block(
 
     Returns:
         image_ids; of each candidate its picture (candidates), scores, image_tokens (float16) and
-        seconds in each of `STAGES` (an equal share of its batch's); blurry, where there are
-        latents.
+        seconds in each of `STAGES` (an equal share of its batch's); brain_tokens (float16); which
+        candidate is chosen; spread, where there are several (of their CLIP tokens, or of the
+        prior's tokens where `average` draws one picture of them); blurry, where there are latents.
 
     Raises:
         FloatingPointError: image tokens with NaN or infinity.
         MemoryError: the device has no room for a single picture.
     """
-    images, count = len(decoded.image_ids), config.candidates
+    images, count = len(decoded.image_ids), num_pictures(config)
     batch = BatchSize() if batch is None else batch
     clock = StageClock(decoded.brain_tokens.device)
     blurry = None
@@ -77,22 +78,44 @@ def draw_block(
     draw = CandidateDrawing(decoded, blurry, artist, config, sample_tokens, clock)
     drawn = [list(arrays) for arrays in zip(*batch.in_parts(images * count, draw), strict=True)]
     tokens, pictures, seconds = (
-        np.concatenate(parts).reshape(images, count, *parts[0].shape[1:]) for parts in drawn[1:]
+        np.concatenate(parts).reshape(images, -1, *parts[0].shape[2:]) for parts in drawn[1:]
     )
     seen = torch.cat(drawn[0]).unflatten(0, (images, count))
     arrays = {
         "image_ids": decoded.image_ids.numpy(),
         "candidates": pictures,
-        "scores": second_order_scores(seen, decoded.embeddings).cpu().numpy(),
         "image_tokens": tokens,
+        "brain_tokens": decoded.brain_tokens.half().cpu().numpy(),
         "seconds": seconds + decoding,
+        **judged(seen, torch.from_numpy(tokens), decoded.embeddings, config),
     }
     return arrays if blurry is None else {**arrays, "blurry": as_pictures(blurry)}
 
 
+def judged(
+    seen: Float[Tensor, "images pictures features"],
+    tokens: Float[Tensor, "images candidates tokens width"],
+    embeddings: Float[Tensor, "images features"],
+    config: ReconstructionConfig,
+) -> dict[str, np.ndarray]:
+    """What is thought of the candidates, by the scan and by each other: no image is known here.
+
+    Args:
+        seen: CLIP tokens of the pictures.
+        tokens: of the prior.
+    """
+    scores = second_order_scores(seen, embeddings)
+    chosen = chosen_among(seen, scores, config.selection)
+    arrays = {"scores": scores.cpu().numpy(), "chosen": chosen.cpu().numpy()}
+    if config.candidates > 1:
+        varied = seen if seen.shape[1] > 1 else tokens.float().flatten(2)
+        arrays["spread"] = spreads(varied).cpu().numpy()
+    return arrays
+
+
 @dataclass(frozen=True)
 class CandidateDrawing:
-    """Draws any of the candidates of some images, those of one image beside each other."""
+    """Draws any of the pictures of some images, those of one image beside each other."""
 
     decoded: Decoded
     blurry: Float[Tensor, "images 3 rows columns"] | None
@@ -106,21 +129,26 @@ class CandidateDrawing:
     ) -> tuple[Float[Tensor, "candidates features"], np.ndarray, np.ndarray, np.ndarray]:
         """What CLIP sees of some candidates, their image tokens, pictures and seconds."""
         self.clock.taken()
-        count = self.config.candidates
+        count = num_pictures(self.config)
+        samples = self.config.candidates // count
         numbers = range(len(self.decoded.image_ids) * count)[rows]
         ids = self.decoded.image_ids.tolist()
         generators = tuple(
-            candidate_generator(self.config.seed, ids[one // count], one % count) for one in numbers
+            candidate_generator(self.config.seed, ids[one // count], one % count * samples + sample)
+            for one in numbers
+            for sample in range(samples)
         )
         images = torch.tensor([one // count for one in numbers])
         with self.clock("prior"):
-            tokens = self._image_tokens(images, generators)
+            sampled = self._image_tokens(images.repeat_interleave(samples), generators)
+            sampled = sampled.unflatten(0, (len(numbers), samples))
+            tokens = sampled[:, 0] if samples == 1 else sampled.mean(1)
         with self.clock("generator"):
-            pictures = self._pictures(images, tokens, generators)
+            pictures = self._pictures(images, tokens, generators[::samples])
         with self.clock("scoring"):
             seen = embedding_of(self.artist.clip.tokens(pictures))
-        seconds = np.tile(self.clock.taken() / len(numbers), (len(numbers), 1))
-        return seen, tokens.half().cpu().numpy(), as_pictures(pictures), seconds
+        seconds = np.tile(self.clock.taken() / len(numbers), (len(numbers), 1, 1))
+        return seen, sampled.half().cpu().numpy(), as_pictures(pictures)[:, None], seconds
 
     def _image_tokens(
         self, images: Tensor, generators: tuple[torch.Generator, ...]
@@ -162,6 +190,11 @@ class CandidateDrawing:
             # Of x in [-1, 1], this is 0.8 x + 0.2.
             pictures = (1.6 * pictures - 0.6).clamp(0, 1)
         return pictures
+
+
+def num_pictures(config: ReconstructionConfig) -> int:
+    """Pictures that are drawn of each image."""
+    return 1 if config.selection == "average" else config.candidates
 
 
 def start_of(

@@ -29,7 +29,7 @@ class DecodedImage:
 
     arrays: dict[str, np.ndarray]
     """First axis 1: image_ids, brain_tokens, embeddings, image_tokens and, where the run gives
-    them, latents, blurry, pictures (the chosen candidate) and scores (of all candidates)."""
+    them, latents, blurry, pictures (the chosen candidates), scores (of all) and chosen."""
     seconds: dict[str, float]
 
 
@@ -77,8 +77,11 @@ class ImageDecoder:
             "prior": prior.seconds,
             "draw": time.perf_counter() - started - prior.seconds,
         }
-        chosen = int(drawn["scores"][0].argmax()) if "scores" in drawn else 0
-        arrays["image_tokens"] = prior.tokens[chosen : chosen + 1].numpy()
+        tokens = prior.tokens
+        if self.config.selection == "average":
+            tokens = tokens.mean(0, keepdim=True)
+        chosen = int(drawn["chosen"][0]) if "chosen" in drawn else 0
+        arrays["image_tokens"] = tokens[chosen : chosen + 1].numpy()
         return DecodedImage(arrays=arrays | drawn, seconds=seconds)
 
     def _drawn(self, decoded: Decoded, prior: "TimedPrior") -> dict[str, np.ndarray]:
@@ -91,7 +94,8 @@ class ImageDecoder:
                 return {}
             return {"blurry": as_pictures(self.run.vae.images(decoded.latents))}
         block = draw_block(decoded, self.run.artist, self.config, prior)
-        drawn = {"pictures": chosen_candidates(block), "scores": block["scores"]}
+        drawn = {name: block[name] for name in ("scores", "chosen")}
+        drawn["pictures"] = chosen_candidates(block)
         if "blurry" in block:
             drawn["blurry"] = block["blurry"]
             if "blended_with_blurry" in self.config.quirks:

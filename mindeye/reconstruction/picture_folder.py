@@ -1,7 +1,5 @@
 """A folder of reconstructions: whose it is, how it is finished, and how it is read."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +17,16 @@ from mindeye.files import (
     read_json,
     save_arrays,
     write_json,
-    write_text,
 )
 from mindeye.metrics.pixels import resize
 from mindeye.pictures import as_images, as_pictures, save_png
-from mindeye.reconstruction.candidate_noise import candidate_seed
+from mindeye.reconstruction.choices import choices_of, write_choices
+from mindeye.reconstruction.joined_arrays import join_arrays
+from mindeye.reconstruction.picture_parts import PARTS, drop_parts, part_path, state_of
 from mindeye.reconstruction.selection import best_candidates
 from mindeye.reconstruction.settings import ReconstructionConfig
 
+MANIFEST = "manifest.json"
 ARRAYS = "reconstructions.safetensors"
 # Pictures that are no candidates are kept beside them.
 BLENDED = "blended"
@@ -44,7 +44,19 @@ class Reconstruction:
     pictures: UInt8[np.ndarray, "images height width 3"]
     candidates: UInt8[np.ndarray, "images candidates height width 3"]
     scores: Float[np.ndarray, "images candidates"]
+    """Cosine of each candidate's CLIP tokens with the contrastive head's embedding."""
+    chosen: Int[np.ndarray, "images"]
+    """Which candidate is the picture."""
     blurry: UInt8[np.ndarray, "images rows columns 3"] | None
+    spread: Float[np.ndarray, "images"] | None
+    """See `spreads`; None for a single candidate, and for folders that are older than it."""
+    image_tokens: Float[np.ndarray, "images samples tokens token_width"] | None
+    """Of the prior, float16; None for folders that are older."""
+
+    @property
+    def chosen_scores(self) -> Float[np.ndarray, "images"]:
+        """The score of each picture."""
+        return self.scores[np.arange(len(self.chosen)), self.chosen]
 
 
 def is_finished(out: Path) -> bool:
@@ -59,11 +71,11 @@ def load_reconstruction(out: Path) -> Reconstruction:
         FileNotFoundError: no reconstructions there, or a half-done folder.
     """
     path = out / ARRAYS
+    require_whole_folder(out)
     if not path.is_file():
-        state = "holds a half-done reconstruction" if (out / "parts").exists() else "holds none"
         raise FileNotFoundError(
-            f"{out} {state}: reconstructions.safetensors is missing. "
-            "Run `mindeye reconstruct` with this folder; it goes on where it stopped."
+            f"{out} holds no reconstructions: {ARRAYS} is missing. "
+            "Draw them with `mindeye reconstruct`."
         )
     arrays = load_arrays(path)
     pictures = arrays.get(BLENDED)
@@ -72,7 +84,25 @@ def load_reconstruction(out: Path) -> Reconstruction:
         pictures=chosen_candidates(arrays) if pictures is None else pictures,
         candidates=arrays["candidates"],
         scores=arrays["scores"],
+        chosen=chosen_rows(arrays),
         blurry=arrays.get("blurry"),
+        spread=arrays.get("spread"),
+        image_tokens=arrays.get("image_tokens"),
+    )
+
+
+def require_whole_folder(out: Path) -> None:
+    """Refuses a folder that is half done; others are none of its business.
+
+    Raises:
+        FileNotFoundError: says how many images are drawn, of how many.
+    """
+    if is_finished(out) or not (out / PARTS).exists() or not (out / MANIFEST).is_file():
+        return
+    total = len(read_json(out / MANIFEST).get("image_ids", ()))
+    raise FileNotFoundError(
+        f"{state_of(out, total)} Run `mindeye reconstruct` with this folder; it goes on where it "
+        "stopped."
     )
 
 
@@ -83,7 +113,7 @@ def begin_folder(out: Path, identity: Mapping[str, Any]) -> None:
         ValueError: the folder holds reconstructions of other settings or images, or other things.
         OSError: the disk is too full.
     """
-    manifest = out / "manifest.json"
+    manifest = out / MANIFEST
     if manifest.exists():
         found = differences(_comparable(identity), _comparable(read_json(manifest)))
         if found:
@@ -99,28 +129,45 @@ def begin_folder(out: Path, identity: Mapping[str, Any]) -> None:
     write_json(manifest, identity)
 
 
-def finish_folder(out: Path, config: ReconstructionConfig) -> Reconstruction:
-    """Joins the parts into one file, and writes PNGs and one JSON line a candidate."""
-    parts = [load_arrays(path) for path in sorted((out / "parts").glob("*.safetensors"))]
-    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    pictures = chosen_candidates(arrays)
-    if "blended_with_blurry" in config.quirks and "blurry" in arrays:
-        pictures = arrays[BLENDED] = blended(pictures, arrays["blurry"])
-    for row, image_id in enumerate(arrays["image_ids"].tolist()):
-        save_png(pictures[row], out / "pictures" / f"{image_id:05d}.png")
+def finish_folder(out: Path, config: ReconstructionConfig, generator: str) -> Reconstruction:
+    """Joins the parts into one file, and writes PNGs and one JSON line a candidate.
+
+    Args:
+        generator: its identity.
+    """
+    image_ids = read_json(out / MANIFEST)["image_ids"]
+    parts = [part_path(out, image_id) for image_id in image_ids]
+    choices = []
+    for image_id, path in zip(image_ids, parts, strict=True):
+        arrays = load_arrays(path)
+        (picture,) = chosen_candidates(arrays)
+        if "blended_with_blurry" in config.quirks and "blurry" in arrays:
+            if BLENDED not in arrays:
+                arrays[BLENDED] = blended(picture[None], arrays["blurry"])
+                save_arrays(path, arrays)
+            (picture,) = arrays[BLENDED]
+        save_png(picture, out / "pictures" / f"{image_id:05d}.png")
         if "blurry" in arrays:
-            save_png(arrays["blurry"][row], out / "blurry" / f"{image_id:05d}.png")
-    _write_choices(out / "choices.jsonl", arrays, config.seed)
-    save_arrays(out / ARRAYS, arrays)
-    shutil.rmtree(out / "parts")
+            save_png(arrays["blurry"][0], out / "blurry" / f"{image_id:05d}.png")
+        choices += choices_of(arrays, config, generator)
+    write_choices(out, choices)
+    join_arrays(parts, out / ARRAYS, without=("seconds",))
+    drop_parts(out)
     return load_reconstruction(out)
+
+
+def chosen_rows(arrays: Mapping[str, np.ndarray]) -> Int[np.ndarray, "images"]:
+    """Of each image, which candidate is its picture; in older folders that of the best score."""
+    if "chosen" in arrays:
+        return arrays["chosen"]
+    return best_candidates(torch.from_numpy(arrays["scores"])).numpy()
 
 
 def chosen_candidates(
     arrays: Mapping[str, np.ndarray],
 ) -> UInt8[np.ndarray, "images height width 3"]:
-    """Of each image, the candidate with the highest score."""
-    chosen = best_candidates(torch.from_numpy(arrays["scores"])).numpy()
+    """Of each image, the candidate that was chosen."""
+    chosen = chosen_rows(arrays)
     return arrays["candidates"][np.arange(len(chosen)), chosen]
 
 
@@ -144,21 +191,3 @@ def _comparable(identity: Mapping[str, Any]) -> dict[str, Any]:
     about = {name: value for name, value in identity["about"].items() if name != "run"}
     settings = {**to_mapping(ReconstructionConfig()), **identity["settings"]}
     return {**identity, "settings": settings, "about": {"quirks": [], **about}}
-
-
-def _write_choices(path: Path, arrays: Mapping[str, np.ndarray], seed: int) -> None:
-    chosen = best_candidates(torch.from_numpy(arrays["scores"])).tolist()
-    lines = [
-        json.dumps(
-            {
-                "image_id": image_id,
-                "candidate": candidate,
-                "seed": candidate_seed(seed, image_id, candidate),
-                "score": score,
-                "chosen": candidate == chosen[row],
-            }
-        )
-        for row, image_id in enumerate(arrays["image_ids"].tolist())
-        for candidate, score in enumerate(arrays["scores"][row].tolist())
-    ]
-    write_text(path, "\n".join(lines) + "\n")

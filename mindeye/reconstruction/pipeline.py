@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 
 from mindeye.config import to_mapping
-from mindeye.files import save_arrays
 from mindeye.reconstruction.batch_size import IMAGES, BatchSize
-from mindeye.reconstruction.drawing import Artist, draw_block
+from mindeye.reconstruction.drawing import Artist, draw_block, num_pictures
 from mindeye.reconstruction.picture_folder import (
     Reconstruction,
     begin_folder,
@@ -16,14 +15,18 @@ from mindeye.reconstruction.picture_folder import (
     is_finished,
     load_reconstruction,
 )
+from mindeye.reconstruction.picture_parts import (
+    drop_parts,
+    missing_images,
+    save_image_parts,
+    say_unfinished,
+)
 from mindeye.reconstruction.prior_sampler import SampleTokens
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.types import Decoded, require_unique
 
-# Images in one block: saved together, the unit of resuming, and drawn together unless told.
+# Images in one block: drawn together unless told, so that a rerun adds up in the same order.
 BLOCK = IMAGES
-# Of what `draw_block` tells.
-SAVED = ("image_ids", "candidates", "scores", "blurry")
 
 
 @torch.inference_mode()
@@ -40,11 +43,15 @@ def reconstruct(
 ) -> Reconstruction:
     """Draws every decoded image into `out`; a rerun draws only what is missing.
 
+    Each image is saved by itself. A block in which one is missing is drawn whole again, so that a
+    folder that was stopped ends in the bytes of one that was not.
+
     Args:
         sample_tokens: see `prior_sampler`; None takes the brain tokens as image tokens (a
             regression to tokens needs no prior).
         about: provenance that is saved with the pictures, such as run and banner.
-        batch: pictures drawn at once; None takes all of a block.
+        batch: pictures drawn at once; None takes all of a block; else a block is as
+            many whole images, at least one.
 
     Raises:
         ValueError: `out` holds reconstructions of other settings or images.
@@ -58,16 +65,22 @@ def reconstruct(
     }
     begin_folder(out, identity)
     if is_finished(out):
+        drop_parts(out)
         return load_reconstruction(out)
-    for start in range(0, len(decoded.image_ids), BLOCK):
-        part = out / "parts" / f"{start:06d}.safetensors"
-        if not part.exists():
-            rows = slice(start, start + BLOCK)
+    image_ids = decoded.image_ids.tolist()
+    total, missing = len(image_ids), missing_images(out, image_ids)
+    say_unfinished(out, total)
+    images = BLOCK if batch is None else batch.num_images(num_pictures(config))
+    for start in range(0, total, images):
+        rows = slice(start, start + images)
+        wanted = missing & set(image_ids[rows])
+        if wanted:
             arrays = draw_block(_rows(decoded, rows), artist, config, sample_tokens, batch)
-            save_arrays(part, {name: arrays[name] for name in SAVED if name in arrays})
+            save_image_parts(out, arrays, wanted)
+            say_unfinished(out, total)
         if progress:
-            progress(min(start + BLOCK, len(decoded.image_ids)), len(decoded.image_ids))
-    return finish_folder(out, config)
+            progress(min(start + images, total), total)
+    return finish_folder(out, config, artist.generator.identity)
 
 
 def _rows(decoded: Decoded, rows: slice) -> Decoded:

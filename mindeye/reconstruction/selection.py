@@ -1,5 +1,6 @@
 """Choosing among candidates, without ever seeing the true image."""
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
@@ -16,8 +17,54 @@ def second_order_scores(
     return functional.cosine_similarity(candidates, brain.unsqueeze(1), dim=-1)
 
 
+def agreements(
+    candidates: Float[Tensor, "images candidates features"],
+) -> Float[Tensor, "images candidates"]:
+    """Mean cosine of each candidate with the other candidates of its image.
+
+    Raises:
+        ValueError: a single candidate, which has no others.
+    """
+    count = candidates.shape[1]
+    if count < 2:
+        raise ValueError("A single candidate agrees with no other one. Draw 2 or more.")
+    unit = functional.normalize(candidates, dim=-1)
+    # The sum over all pairs of an image; a candidate's cosine with itself is 1.
+    cosines = torch.einsum("ikf,if->ik", unit, unit.sum(1))
+    return (cosines - 1) / (count - 1)
+
+
+def spreads(
+    candidates: Float[Tensor, "images candidates features"],
+) -> Float[Tensor, "images"]:
+    """Mean cosine distance between the candidates of an image, over all pairs.
+
+    Raises:
+        ValueError: a single candidate.
+    """
+    return 1 - agreements(candidates).mean(1)
+
+
 def best_candidates(
     scores: Float[Tensor, "images candidates"],
 ) -> Int[Tensor, "images"]:
     """The candidate with the highest score; the first of equals."""
     return scores.argmax(dim=1)
+
+
+def chosen_among(
+    candidates: Float[Tensor, "images candidates features"],
+    scores: Float[Tensor, "images candidates"],
+    selection: str,
+) -> Int[Tensor, "images"]:
+    """The candidate of each image that is its picture.
+
+    Args:
+        candidates: their CLIP tokens.
+        scores: of `second_order_scores`.
+        selection: a name of `mindeye.reconstruction.settings.SELECTIONS`. `consensus` takes the
+            medoid; `average` has a single picture left to choose from.
+    """
+    if selection == "first" or candidates.shape[1] == 1:
+        return torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
+    return best_candidates(agreements(candidates) if selection == "consensus" else scores)

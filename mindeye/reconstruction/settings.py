@@ -17,13 +17,24 @@ DRAWING_QUIRKS = (
 )
 """The switches of `Quirks` that change pictures of a trained run."""
 
+SELECTIONS = ("second-order", "average", "consensus", "first")
+"""How the picture of an image comes from its candidates; none knows the true image.
+
+`second-order`: the candidate whose CLIP tokens are closest to the contrastive head's embedding
+(MindEye1). `average`: the prior's tokens are averaged over the candidates, and one picture is drawn
+of the mean. `consensus`: the candidate whose CLIP tokens are closest to those of the others, on
+average. `first`: the first one, whatever the others are.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionConfig:
     generator: str = "scenes"
     """A key of `mindeye.reconstruction.generators.catalogue.CATALOGUE`."""
     candidates: int = 4
-    """Pictures drawn for each image; the contrastive head chooses one."""
+    """Tokens sampled and pictures drawn for each image, of which `selection` makes one."""
+    selection: str = "second-order"
+    """One of `SELECTIONS`."""
     steps: int = 8
     """Steps of the generator."""
     sampler: str = "ddim"
@@ -48,6 +59,10 @@ class ReconstructionConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
         steps_to_skip(self.steps, self.strength)
         facts_of(self.generator)
+        if self.selection not in SELECTIONS:
+            raise ValueError(
+                f"`{self.selection}` is no selection. Choose from {', '.join(SELECTIONS)}."
+            )
         others = [name for name in self.quirks if name not in DRAWING_QUIRKS]
         if others:
             raise ValueError(

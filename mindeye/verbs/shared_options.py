@@ -13,7 +13,7 @@ from mindeye.reconstruction.generators.execution import (
     SLICINGS,
     GeneratorExecution,
 )
-from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
 
 # What `given_generator` says where nothing is given.
 NOT_GIVEN = {"generator_source": None, "execution": GeneratorExecution()}
@@ -64,6 +64,7 @@ def add_settings(verb: argparse.ArgumentParser) -> None:
     for name, about in (
         ("generator", f"draws the pictures: {', '.join(CATALOGUE)}"),
         ("candidates", "of each image"),
+        ("selection", f"among the candidates, by the scan alone: {', '.join(SELECTIONS)}"),
         ("steps", "of the generator"),
         ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
         ("prior-steps", "of the prior"),

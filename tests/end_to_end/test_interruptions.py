@@ -1,5 +1,6 @@
 """Ctrl-C, kill -9 and a full disk in each stage: one message, nothing half-written, go on."""
 
+import json
 import resource
 import signal
 import subprocess
@@ -190,15 +191,36 @@ def test_a_training_on_a_full_disk_ends_in_the_same_weights_once_there_is_room(w
     assert weights == (whole.run / "weights.safetensors").read_bytes()
 
 
+def refused(*arguments) -> str:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True)
+    assert done.returncode == 2
+    return done.stderr
+
+
+def timeless(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Without the seconds that each candidate took."""
+    name = "choices.jsonl"
+    lines = [json.loads(line) for line in files[name].splitlines()]
+    assert all(line.pop("seconds") for line in lines)
+    return files | {name: json.dumps(lines).encode()}
+
+
 def test_a_reconstruction_that_was_cut_goes_on_to_the_same_bytes(whole, tmp_path, monkeypatch):
     out = tmp_path / "pictures"
     arguments = reconstruct(whole, out)
-    first = out / "parts" / "000000.safetensors"
-    assert "000000.safetensors could not be written" in out_of_room(100_000, *arguments)
+
+    def num_parts() -> int:
+        return len(list((out / "parts").glob("image_*.safetensors")))
+
+    assert ".safetensors could not be written" in out_of_room(10_000, *arguments)
+    assert num_parts() == 0
     assert temporaries(out) == []
     cut(signal.SIGKILL, (out / "manifest.json").exists, *arguments)
-    cut(signal.SIGINT, first.exists, *arguments)
-    assert not (out / "reconstructions.safetensors").exists()
+    cut(signal.SIGINT, lambda: num_parts() >= pipeline.BLOCK, *arguments)
+    assert f"{num_parts()} of {NUM_IMAGES} images are drawn" in (out / "UNFINISHED.txt").read_text()
+    for verb in ("evaluate", "report"):
+        given = (out,) if verb == "evaluate" else (whole.run, "--reconstructions", out)
+        assert f"{num_parts()} of {NUM_IMAGES} images are drawn" in refused(verb, *given)
     drawn = []
 
     def recording(decoded, *others):
@@ -209,5 +231,5 @@ def test_a_reconstruction_that_was_cut_goes_on_to_the_same_bytes(whole, tmp_path
     monkeypatch.setattr(pipeline, "draw_block", recording)
     finished_here(*arguments)
     assert drawn == [NUM_IMAGES - pipeline.BLOCK]
-    assert contents(out) == contents(whole.pictures)
+    assert timeless(contents(out)) == timeless(contents(whole.pictures))
     assert temporaries(tmp_path) == []

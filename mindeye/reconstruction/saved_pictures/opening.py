@@ -8,6 +8,7 @@ from typing import Any
 
 from mindeye import nsd_layout as layout
 from mindeye.files import fingerprint_of, read_json, sha256_of
+from mindeye.reconstruction.picture_folder import require_whole_folder
 from mindeye.reconstruction.saved_pictures import ours
 from mindeye.reconstruction.saved_pictures.arrays import open_hdf5, open_npy, open_npz
 from mindeye.reconstruction.saved_pictures.picture_files import open_picture_files
@@ -45,6 +46,7 @@ def open_pictures(path: Path, *, subject: int | None = None) -> StoredPictures:
         raise FileNotFoundError(f"{path} is missing. Give {FORMS}.")
     if path.is_file():
         return _of_file(path, subject)
+    require_whole_folder(path)
     if ours.is_reconstructions(path):
         return ours.open_reconstructions(path)
     if ours.is_prepared(path):

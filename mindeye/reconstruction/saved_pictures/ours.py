@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 
 from mindeye import nsd_layout as layout
@@ -16,10 +15,9 @@ from mindeye.data.design import read_design
 from mindeye.data.nsd import NSDTree
 from mindeye.data.test_sets import KnownTests, known_from_design, known_from_prepared
 from mindeye.files import read_json
-from mindeye.reconstruction.picture_folder import ARRAYS, BLENDED
+from mindeye.reconstruction.picture_folder import ARRAYS, BLENDED, chosen_rows
 from mindeye.reconstruction.saved_pictures.arrays import open_hdf5
 from mindeye.reconstruction.saved_pictures.stored import Block, Rows, StoredPictures
-from mindeye.reconstruction.selection import best_candidates
 
 
 def open_reconstructions(folder: Path) -> StoredPictures:
@@ -38,12 +36,14 @@ def open_reconstructions(folder: Path) -> StoredPictures:
     about: Mapping[str, Any] = read_json(folder / "manifest.json")["about"]
     try:
         with safe_open(path, "numpy") as file:
-            image_ids, scores = file.get_tensor("image_ids"), file.get_tensor("scores")
-            name = BLENDED if BLENDED in file.keys() else "candidates"  # noqa: SIM118
+            names = set(file.keys())
+            known = names & {"image_ids", "scores", "chosen"}
+            small = {name: file.get_tensor(name) for name in known}
+            name = BLENDED if BLENDED in names else "candidates"
             shape = file.get_slice(name).get_shape()
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}). Draw the folder again.") from error
-    chosen = best_candidates(torch.from_numpy(scores)).numpy()
+    image_ids, chosen = small["image_ids"], chosen_rows(small)
     return StoredPictures(
         path=folder,
         form="folder of mindeye reconstruct",

@@ -183,7 +183,7 @@ def _trial_cells(
     decoded: DecodedScan, found: np.ndarray | None, likeness: RepeatLikeness | None
 ) -> list[tuple[object, ...]]:
     row_of = {number: row for row, number in enumerate(decoded.numbers.tolist())}
-    scores = decoded.arrays.get("scores")
+    scores, chosen = (decoded.arrays.get(name) for name in ("scores", "chosen"))
     known = {} if likeness is None else likeness.of_trials
     # The trials of an image stand in the table in the order in which they were decoded.
     alike_of = {number: iter(values.tolist()) for number, values in known.items()}
@@ -195,7 +195,7 @@ def _trial_cells(
             (
                 *trial.cells,
                 f"pictures/{picture_name(trial.number)}" if drawn else None,
-                f"{scores[row].max():.6f}" if drawn else None,
+                f"{scores[row, chosen[row]]:.6f}" if drawn else None,
                 None if row is None or found is None else " ".join(map(str, found[row])),
                 f"{next(alike_of[trial.number]):.6f}" if trial.number in alike_of else None,
             )

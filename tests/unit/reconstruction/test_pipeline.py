@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -7,15 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
+from mindeye.disk import UnwrittenError
+from mindeye.files import load_arrays, save_arrays
 from mindeye.models.contrastive_head import embedding_of
-from mindeye.reconstruction import pipeline
+from mindeye.pictures import as_images, as_pictures
+from mindeye.reconstruction import picture_folder, picture_parts, pipeline
 from mindeye.reconstruction.batch_size import BatchSize
-from mindeye.reconstruction.candidate_noise import candidate_seed
+from mindeye.reconstruction.candidate_noise import candidate_generators, candidate_seed, noises
 from mindeye.reconstruction.drawing import STAGES
 from mindeye.reconstruction.generators.scenes import load_scenes_generator
 from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.reconstruction.pipeline import Artist, draw_block, reconstruct
-from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.reconstruction.saved_pictures.opening import open_pictures
+from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
 from mindeye.targets.clip import load_clip
 from mindeye.targets.vae import load_vae
 from mindeye.types import Decoded
@@ -56,6 +61,10 @@ def sampled(brain_tokens, noises):
 
 def rows_of(decoded: Decoded, rows: list[int]) -> Decoded:
     return Decoded(*(None if value is None else value[rows] for value in decoded))
+
+
+def stop(*given):
+    raise KeyboardInterrupt
 
 
 def draw(decoded, artist, out, config=CONFIG, **options):
@@ -171,6 +180,13 @@ def test_every_choice_is_recorded_with_its_seed(decoded, artist, tmp_path):
         assert choice["score"] == pytest.approx(drawn.scores[row, choice["candidate"]])
         assert choice["chosen"] == (choice["candidate"] == drawn.scores[row].argmax())
         assert choice["seed"] == candidate_seed(0, choice["image_id"], choice["candidate"])
+        assert (choice["generator"], choice["selection"]) == (
+            artist.generator.identity,
+            "second-order",
+        )
+        assert choice["spread"] == pytest.approx(drawn.spread[row])
+        assert list(choice["seconds"]) == ["blurry", "prior", "generator", "scoring"]
+        assert all(value > 0 for value in choice["seconds"].values())
     for row, image_id in enumerate(drawn.image_ids):
         saved = np.asarray(Image.open(out / "pictures" / f"{image_id:05d}.png"))
         np.testing.assert_array_equal(saved, drawn.pictures[row])
@@ -205,12 +221,130 @@ def test_a_rerun_draws_only_what_is_missing(decoded, artist, tmp_path, monkeypat
 
     with pytest.raises(KeyboardInterrupt):
         draw(decoded, artist, tmp_path / "out", progress=cut)
-    with pytest.raises(FileNotFoundError, match="holds a half-done reconstruction"):
-        load_reconstruction(tmp_path / "out")
+    state = r"holds a half-done reconstruction: 4 of 5 images are drawn\."
+    assert re.search(state, (tmp_path / "out" / "UNFINISHED.txt").read_text())
+    for read in (load_reconstruction, open_pictures):
+        with pytest.raises(FileNotFoundError, match=state):
+            read(tmp_path / "out")
     resumed = draw(decoded, artist, tmp_path / "out")
     assert drawn == [[7, 9], [20, 31], [72_999]]
     np.testing.assert_array_equal(resumed.candidates, whole.candidates)
     np.testing.assert_array_equal(resumed.scores, whole.scores)
+    assert not (tmp_path / "out" / "UNFINISHED.txt").exists()
+
+
+def test_what_was_stopped_between_two_images_of_a_block_ends_in_the_same_bytes(
+    decoded, artist, tmp_path, monkeypatch
+):
+    draw(decoded, artist, tmp_path / "whole")
+    out, saved = tmp_path / "out", []
+
+    def full(path, arrays):
+        if len(saved) == 3:
+            raise UnwrittenError(path, "No space left on device")
+        saved.append(path)
+        save_arrays(path, arrays)
+
+    monkeypatch.setattr(picture_parts, "save_arrays", full)
+    with pytest.raises(UnwrittenError, match="make room and run the same command again"):
+        draw(decoded, artist, out)
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError, match="3 of 5 images are drawn"):
+        load_reconstruction(out)
+    first = saved[0].stat()
+    monkeypatch.setattr(pipeline, "finish_folder", stop)
+    with pytest.raises(KeyboardInterrupt):
+        draw(decoded, artist, out)
+    assert saved[0].stat() == first, "what was drawn is kept"
+    monkeypatch.undo()
+    draw(decoded, artist, out)
+    name = "reconstructions.safetensors"
+    assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_kill_at_the_very_end_leaves_a_folder_that_the_next_run_cleans(
+    decoded, artist, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(picture_folder, "drop_parts", lambda out: None)
+    first = draw(decoded, artist, tmp_path / "out")
+    assert (tmp_path / "out" / "UNFINISHED.txt").exists()
+    np.testing.assert_array_equal(load_reconstruction(tmp_path / "out").pictures, first.pictures)
+    draw(decoded, artist, tmp_path / "out")
+    assert not (tmp_path / "out" / "UNFINISHED.txt").exists()
+    assert not (tmp_path / "out" / "parts").exists()
+
+
+def test_everything_that_was_sampled_is_kept(decoded, artist, tmp_path):
+    drawn = draw(decoded, artist, tmp_path / "out")
+    assert drawn.image_tokens.dtype == np.float16
+    generators = candidate_generators(0, decoded.image_ids.tolist(), 2)
+    brain = decoded.brain_tokens.repeat_interleave(2, dim=0)
+    tokens = sampled(brain, noises(generators, tuple(brain.shape[1:])))
+    np.testing.assert_array_equal(drawn.image_tokens.reshape(tokens.shape), tokens.half())
+    kept = load_arrays(tmp_path / "out" / "reconstructions.safetensors")
+    np.testing.assert_array_equal(kept["brain_tokens"], decoded.brain_tokens.half())
+    with torch.inference_mode():
+        pictures = as_images(drawn.candidates.reshape(-1, 32, 32, 3))
+        seen = embedding_of(artist.clip.tokens(pictures)).unflatten(0, (5, 2))
+    np.testing.assert_allclose(drawn.spread, 1 - (seen[:, 0] * seen[:, 1]).sum(-1), atol=0.01)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_the_picture_is_the_one_that_the_selection_says(decoded, artist, tmp_path, selection):
+    config = replace(CONFIG, candidates=3, selection=selection)
+    drawn = draw(decoded, artist, tmp_path / "out", config)
+    if selection == "average":
+        assert drawn.candidates.shape[1] == drawn.scores.shape[1] == 1
+        assert drawn.image_tokens.shape[1] == 3
+    expected = {"second-order": drawn.scores.argmax(1)}.get(selection, np.zeros(5, dtype=int))
+    if selection != "consensus":
+        np.testing.assert_array_equal(drawn.chosen, expected)
+    np.testing.assert_array_equal(drawn.chosen_scores, drawn.scores[np.arange(5), drawn.chosen])
+    np.testing.assert_array_equal(drawn.pictures, drawn.candidates[np.arange(5), drawn.chosen])
+    np.testing.assert_array_equal(
+        open_pictures(tmp_path / "out").read(np.arange(5)), drawn.pictures
+    )
+    lines = (tmp_path / "out" / "choices.jsonl").read_text().splitlines()
+    choices = [json.loads(line) for line in lines]
+    taken = [one["candidate"] for one in choices if one["chosen"]]
+    assert taken == drawn.chosen.tolist()
+
+
+def test_average_draws_one_picture_of_the_mean_tokens(decoded, artist):
+    average = draw_block(
+        decoded, artist, replace(CONFIG, candidates=3, selection="average"), sampled
+    )
+    generators = candidate_generators(0, decoded.image_ids.tolist(), 3)
+    brain = decoded.brain_tokens.repeat_interleave(3, dim=0)
+    tokens = sampled(brain, noises(generators, tuple(brain.shape[1:]))).unflatten(0, (5, 3))
+    drawn = artist.generator.generate(
+        tokens.mean(1),
+        start=artist.vae.images(decoded.latents),
+        strength=CONFIG.strength,
+        steps=CONFIG.steps,
+        guidance=CONFIG.guidance,
+        generators=generators[::3],
+    )
+    assert_alike(average["candidates"][:, 0], as_pictures(drawn))
+    unit = torch.nn.functional.normalize(tokens.flatten(2), dim=-1)
+    cosines = torch.einsum("iaf,ibf->iab", unit, unit)
+    expected = 1 - (cosines.sum((1, 2)) - 3) / 6
+    np.testing.assert_allclose(average["spread"], expected, atol=1e-3)
+
+
+def test_an_older_folder_without_tokens_and_choices_is_read(decoded, artist, tmp_path):
+    drawn = draw(decoded, artist, tmp_path / "out")
+    path = tmp_path / "out" / "reconstructions.safetensors"
+    kept = ("image_ids", "candidates", "scores", "blurry")
+    save_arrays(path, {name: load_arrays(path)[name] for name in kept})
+    older = draw(decoded, artist, tmp_path / "out")
+    np.testing.assert_array_equal(older.pictures, drawn.pictures)
+    np.testing.assert_array_equal(older.chosen, drawn.chosen)
+    assert older.spread is None
+    assert older.image_tokens is None
+    np.testing.assert_array_equal(
+        open_pictures(tmp_path / "out").read(np.arange(5)), drawn.pictures
+    )
 
 
 def test_blocks_do_not_change_the_pictures(decoded, artist, tmp_path, monkeypatch):
