@@ -44,6 +44,7 @@ class ReconstructionPlan:
     is_blended: bool
     """Whether the chosen pictures are kept beside the candidates."""
     simulated: dict | None
+    generator: str = "scenes"
 
     @property
     def num_pictures(self) -> int:
@@ -67,6 +68,7 @@ class ReconstructionPlan:
         return (
             f"{self.num_images:,} {self.split} images of subject {self.subject}",
             f"{candidates}: {self.num_pictures:,} pictures to draw",
+            *(f"{self.generator}: {need}" for need in facts_of(self.generator).needs),
             f"about {self.num_bytes / 1e6:.1f} MB of disk, pictures {self.side} pixels wide. "
             "Nothing was written.",
         )
@@ -167,6 +169,7 @@ def plan_reconstruction(
         side=facts_of(config.generator).side or vae.latent_shape[-1] * vae.factor,
         is_blended="blended_with_blurry" in config.quirks,
         simulated=manifest["simulated"],
+        generator=config.generator,
     )
 
 

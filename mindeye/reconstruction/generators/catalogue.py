@@ -58,6 +58,21 @@ class GeneratorFacts:
     memory: Memory | None = None
     """None: next to nothing."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Where its weights are from and which card runs it, for the screen."""
+        lines = [
+            f"{part.repository}, {part.gigabytes:g} GB, licence: {part.licence}"
+            for part in self.parts
+        ]
+        if self.memory:
+            lines.append(
+                f"about {self.memory.estimate_gigabytes:g} GB of GPU memory for a picture at a "
+                f"time in 16 bits (an estimate; {self.memory.weights_gigabytes:g} GB are weights): "
+                f"a card of {self.memory.card_gigabytes} GB"
+            )
+        return tuple(lines)
+
 
 CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
     {

@@ -121,9 +121,14 @@ def test_absent_weights_are_named_with_the_command_that_fetches_them(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_plan_takes_the_size_of_the_generators_pictures(finished_run, weights):
+def test_the_plan_takes_the_size_of_the_generators_pictures_and_tells_what_it_needs(
+    finished_run, weights
+):
     plan = plan_reconstruction(finished_run, CONFIG, generator_source=weights)
     assert plan.side == 512
+    assert "versatile: shi-labs/versatile-diffusion, 3.8 GB, licence: MIT" in plan.lines
+    assert any(line.endswith("a card of 8 GB") for line in plan.lines)
+    assert len(plan_reconstruction(finished_run, ReconstructionConfig()).lines) == 3
 
 
 def test_a_saved_scan_is_decoded_with_a_generator_from_a_folder(
