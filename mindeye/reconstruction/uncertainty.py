@@ -70,7 +70,9 @@ class Calibration:
         )
         if self.marked == 0:
             return f"{told}; no validation image was."
-        others = "" if self.two_way_of_others is None else f", the others {self.two_way_of_others:.2f}"
+        others = (
+            "" if self.two_way_of_others is None else f", the others {self.two_way_of_others:.2f}"
+        )
         return (
             f"{told}; the {self.marked} validation images so marked reached "
             f"{self.two_way_of_marked:.2f}{others}."
