@@ -90,7 +90,7 @@ def begun(
     """
     scheduler.set_timesteps(steps, device=noise.device)
     skipped = 0 if start is None else steps_to_skip(steps, strength)
-    # Before `add_noise`, which otherwise takes the noise of another step.
+    # Else each would look for its step by its time, which some schedules hold twice.
     scheduler.set_begin_index(skipped)
     times = scheduler.timesteps[skipped:]
     if start is None or not skipped:

@@ -30,6 +30,7 @@ def test_img2img_runs_the_published_share_of_the_steps(name, strength, left):
     scheduler = SCHEDULERS[name]()
     latents, times = begun(scheduler, noise, start, steps=20, strength=strength)
     assert len(times) == left
+    assert scheduler.begin_index == 20 - left
     assert times.tolist() == scheduler.timesteps[20 - left :].tolist()
     if left == 20:
         torch.testing.assert_close(latents, noise * scheduler.init_noise_sigma)

@@ -119,6 +119,10 @@ def test_tokens_are_divided_by_their_own_cls_tokens_norm():
     for image in range(3):
         length = tokens[image, 0].square().sum().sqrt()
         torch.testing.assert_close(divided[image], tokens[image] / length, rtol=1e-5, atol=1e-6)
+    # As published, no length is divided by alone: one of 1e-6 gives half of a unit vector.
+    short = torch.zeros(1, 4, 5)
+    short[0, 0, 2] = 1e-6
+    assert divided_by_cls_norm(short)[0, 0, 2].item() == pytest.approx(0.5)
     assert torch.isfinite(divided_by_cls_norm(torch.zeros(1, 4, 5))).all()
 
 
