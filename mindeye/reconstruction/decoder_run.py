@@ -124,7 +124,7 @@ def open_decoder(
         if generator != OFFLINE:
             shape = decoder.architecture.token_shape
             require_drawable(generator, source, shape, provenance)
-        options = {"vae": vae, "device": device, "execution": execution}
+        options = {"vae": vae, "clip": clip, "device": device, "execution": execution}
         drawing = open_generator(generator, source, **options)
         if drawing.token_shape != decoder.architecture.token_shape:
             drawing = None

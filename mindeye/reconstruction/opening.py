@@ -228,8 +228,11 @@ def open_artist(
     """
     require_drawable(generator, source, run.decoder.architecture.token_shape, run.provenance)
     vae = load_vae(run.provenance["paths"]["vae"], device)
+    clip = clip_of(run.folder, device)
     return Artist(
-        clip=clip_of(run.folder, device),
+        clip=clip,
         vae=vae,
-        generator=open_generator(generator, source, vae=vae, device=device, execution=execution),
+        generator=open_generator(
+            generator, source, vae=vae, clip=clip, device=device, execution=execution
+        ),
     )

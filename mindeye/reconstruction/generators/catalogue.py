@@ -136,6 +136,62 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
             # UNet in 16 bits, VAE in float32.
             memory=Memory(weights_gigabytes=5.3, estimate_gigabytes=9.5, card_gigabytes=12),
         ),
+        "ip-adapter-sdxl": GeneratorFacts(
+            about="maintained and widely used: SDXL with IP-Adapter-Plus",
+            token_shape=(257, 1280),
+            clip="OpenCLIP ViT-H-14, laion2b_s32b_b79k",
+            form="penultimate",
+            side=1024,
+            parts=(
+                HubPart(
+                    repository="stabilityai/stable-diffusion-xl-base-1.0",
+                    files=(
+                        "unet/config.json",
+                        "unet/*.fp16.safetensors",
+                        "vae/config.json",
+                        "vae/*.fp16.safetensors",
+                        "scheduler/*",
+                    ),
+                    gigabytes=5.3,
+                    licence="CreativeML Open RAIL++-M",
+                ),
+                HubPart(
+                    repository="h94/IP-Adapter",
+                    files=("sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",),
+                    gigabytes=0.85,
+                    licence="Apache-2.0",
+                ),
+            ),
+            memory=Memory(weights_gigabytes=6.2, estimate_gigabytes=10, card_gigabytes=12),
+        ),
+        "ip-adapter-sd15": GeneratorFacts(
+            about="for small cards: Stable Diffusion 1.5 with IP-Adapter-Plus",
+            token_shape=(257, 1280),
+            clip="OpenCLIP ViT-H-14, laion2b_s32b_b79k",
+            form="penultimate",
+            side=512,
+            parts=(
+                HubPart(
+                    repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
+                    files=(
+                        "unet/config.json",
+                        "unet/*.fp16.safetensors",
+                        "vae/config.json",
+                        "vae/*.fp16.safetensors",
+                        "scheduler/*",
+                    ),
+                    gigabytes=1.9,
+                    licence="CreativeML OpenRAIL-M",
+                ),
+                HubPart(
+                    repository="h94/IP-Adapter",
+                    files=("models/ip-adapter-plus_sd15.safetensors",),
+                    gigabytes=0.1,
+                    licence="Apache-2.0",
+                ),
+            ),
+            memory=Memory(weights_gigabytes=2.0, estimate_gigabytes=4.5, card_gigabytes=8),
+        ),
     }
 )
 

@@ -1,0 +1,215 @@
+"""IP-Adapter-Plus: Stable Diffusion (XL or 1.5) that draws from penultimate tokens of ViT-H-14."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from mindeye.files import sha256_of
+from mindeye.models.checkpoint.file import open_checkpoint
+from mindeye.reconstruction.candidate_noise import normal_noise
+from mindeye.reconstruction.generators.catalogue import facts_of
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.generators.latent_diffusion import LatentVae, begun, denoised
+from mindeye.reconstruction.generators.network_folder import load_network, weights_hash
+from mindeye.reconstruction.generators.placing import place, require_possible, torch_dtype
+from mindeye.reconstruction.generators.sdxl import size_conditions, vae_dtype
+from mindeye.reconstruction.generators.token_fit import (
+    random_mark,
+    require_tokens,
+    token_shape_of,
+)
+from mindeye.reconstruction.settings import steps_to_skip
+from mindeye.targets.clip import ClipTarget, penultimate_tokens
+
+ADAPTER_FILES = {
+    "ip-adapter-sdxl": "sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",
+    "ip-adapter-sd15": "models/ip-adapter-plus_sd15.safetensors",
+}
+PROMPT_TOKENS, POOLED_WIDTH = 77, 1280
+
+
+@dataclass(frozen=True, kw_only=True)
+class IpAdapter:
+    """Implements `ImageGenerator`; the text that the network also reads is nothing but zeros."""
+
+    name: str
+    unet: UNet2DConditionModel
+    vae: LatentVae
+    scheduler_config: dict
+    identity: str
+    token_shape: tuple[int, int]
+    negative: Float[Tensor, "tokens width"]
+    """What guidance leads away from: tokens of a picture without content."""
+
+    @property
+    def side(self) -> int:
+        """Of its pictures, in pixels."""
+        return self.vae.side
+
+    def generate(
+        self,
+        image_tokens: Float[Tensor, "images tokens width"],
+        *,
+        start: Float[Tensor, "images 3 rows columns"] | None,
+        strength: float,
+        steps: int,
+        guidance: float,
+        generators: Sequence[torch.Generator],
+        unconditional: Float[Tensor, "images tokens width"] | None = None,
+    ) -> Float[Tensor, "images 3 rows columns"]:
+        """See `ImageGenerator.generate`; without `unconditional`, `negative` is led away from.
+
+        Source: IP-Adapter (arXiv:2308.06721), as diffusers' pipelines run it.
+        """
+        require_tokens(self.name, self.token_shape, tuple(image_tokens.shape[1:]))
+        if unconditional is None:
+            unconditional = self.negative.expand_as(image_tokens)
+        begin = None
+        if start is not None and steps_to_skip(steps, strength):
+            begin = self.vae.latents(start.to(image_tokens), generators)
+        noise = normal_noise(generators, self.vae.latent_shape).to(image_tokens)
+        scheduler = EulerDiscreteScheduler.from_config(self.scheduler_config)
+        latents, times = begun(scheduler, noise, begin, steps=steps, strength=strength)
+        led_away = unconditional.to(image_tokens)
+        latents = denoised(
+            self._predict, scheduler, latents, times, image_tokens, led_away, guidance
+        )
+        return self.vae.pictures(latents)
+
+    def _predict(
+        self,
+        latents: Float[Tensor, "images channels rows columns"],
+        time: Shaped[Tensor, ""],
+        tokens: Float[Tensor, "images tokens width"],
+    ) -> Float[Tensor, "images channels rows columns"]:
+        dtype, count = self.unet.dtype, len(latents)
+        latents = latents.to(dtype)
+        conditions = {"image_embeds": [tokens[:, None].to(dtype)]}
+        if self.unet.config.addition_embed_type == "text_time":
+            sizes = (self.side, self.side, 0, 0, self.side, self.side)
+            conditions["text_embeds"] = latents.new_zeros(count, POOLED_WIDTH)
+            conditions["time_ids"] = size_conditions(sizes, latents)
+        prompt = latents.new_zeros(count, PROMPT_TOKENS, self.unet.config.cross_attention_dim)
+        told = self.unet(latents, time, encoder_hidden_states=prompt, added_cond_kwargs=conditions)
+        return told.sample.float()
+
+
+@torch.inference_mode()
+def negative_tokens(clip: ClipTarget) -> Float[Tensor, "tokens width"]:
+    """Tokens of a picture that is zero everywhere after normalising: CLIP's mean grey.
+
+    IP-Adapters were trained with zeros in the place of dropped pictures; not with black ones,
+    whose normalised values are about -2, nor with zeros in the place of tokens.
+    """
+    pixels = torch.zeros(1, 3, clip.side, clip.side, device=clip.model.visual.proj.device)
+    return penultimate_tokens(clip.model.visual, pixels)[0]
+
+
+def load_ip_adapter(
+    name: str,
+    base: Path,
+    adapter: Path,
+    clip: ClipTarget,
+    device: torch.device | str = "cpu",
+    execution: GeneratorExecution = PLAIN,
+) -> IpAdapter:
+    """Opens unet, vae and scheduler of a Stable Diffusion folder, and the adapter in another.
+
+    Attention is never sliced: slicing would take the adapter's place in it. The VAE still is.
+
+    Args:
+        name: a key of `ADAPTER_FILES`.
+        clip: the run's target, for the tokens of a picture without content.
+
+    Raises:
+        FileNotFoundError: a part is missing.
+        ValueError: other tokens, damaged weights, or what the device cannot do.
+    """
+    require_possible(execution, device)
+    token_shape = token_shape_of(facts_of(name), base)
+    require_tokens(name, token_shape, clip.token_shape)
+    file, schedule = adapter / ADAPTER_FILES[name], base / "scheduler" / "scheduler_config.json"
+    for path in (file, schedule):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing. Fetch its repository's files whole.")
+    dtype = torch_dtype(execution)
+    unet = load_network(UNet2DConditionModel, base / "unet", dtype)
+    vae = load_network(AutoencoderKL, base / "vae", vae_dtype(dtype))
+    with_adapter(unet, adapter_weights(file))
+    place(unet, vae, replace(execution, slicing="none"), device)
+    if execution.slicing != "none":
+        vae.enable_slicing()
+    if execution.slicing == "tiles":
+        vae.enable_tiling()
+    told = "-random" if random_mark(base) else ""
+    side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
+    return IpAdapter(
+        name=name,
+        unet=unet,
+        vae=LatentVae(model=vae, side=side),
+        scheduler_config=EulerDiscreteScheduler.load_config(base / "scheduler"),
+        identity=(
+            f"{name}{told}-{weights_hash(base / 'unet', base / 'vae')}"
+            f"{sha256_of(file)[:6]}{execution.mark}"
+        ),
+        token_shape=token_shape,
+        negative=negative_tokens(clip).to(device),
+    )
+
+
+def adapter_weights(file: Path) -> Mapping[str, Mapping[str, Tensor]]:
+    """`image_proj` and `ip_adapter`, as diffusers takes them.
+
+    Raises:
+        ValueError: a damaged file, or none of an adapter.
+    """
+    weights = open_checkpoint(file).weights
+    parts: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
+    for name in weights:
+        part, _, rest = name.partition(".")
+        if part not in parts:
+            raise ValueError(f"{file} is no IP-Adapter: it holds `{name}`. Fetch it again.")
+        parts[part][rest] = weights[name]
+    if "latents" not in parts["image_proj"]:
+        raise ValueError(
+            f"{file} is no IP-Adapter of the plus kind, which reads all tokens: "
+            "`image_proj.latents` is missing. Fetch another file of its repository."
+        )
+    return parts
+
+
+def with_adapter(
+    unet: UNet2DConditionModel, parts: Mapping[str, Mapping[str, Tensor]]
+) -> UNet2DConditionModel:
+    """Puts an adapter into a UNet, in place; encoders are neither loaded nor fetched.
+
+    Raises:
+        ValueError: an adapter of another UNet.
+    """
+    is_sdxl = unet.config.addition_embed_type == "text_time"
+    kind = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
+    names = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")
+    more = ("text_encoder_2", "tokenizer_2") if is_sdxl else ("safety_checker",)
+    options = {} if is_sdxl else {"requires_safety_checker": False}
+    pipeline = kind(unet=unet, **dict.fromkeys((*names, *more)), **options)
+    try:
+        pipeline.load_ip_adapter(
+            parts, subfolder="", weight_name="", image_encoder_folder=None, low_cpu_mem_usage=False
+        )
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(
+            f"The adapter does not fit the UNet ({str(error).splitlines()[-1].strip()}). "
+            "Is it that of the other Stable Diffusion?"
+        ) from error
+    return unet.eval().requires_grad_(False)
