@@ -138,10 +138,14 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
+    from mindeye.verbs.drawing.drawing_options import beside_of
     from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
     from mindeye.verbs.saved_results import read_manifest
 
-    config = settings_for(options.run, options.compat, given_settings(options))
+    given = given_settings(options)
+    strengths = given.pop("strength", None) if isinstance(options.strength, tuple) else None
+    config = settings_for(options.run, options.compat, given)
+    beside = beside_of(options)
     chosen = {
         "subject": options.subject,
         "data": options.data,
@@ -153,10 +157,19 @@ def _reconstruct(options: argparse.Namespace) -> None:
         source = options.generator_source
         plan = plan_reconstruction(options.run, config, **chosen, generator_source=source)
         print(*plan.lines, sep="\n")
+        if strengths:
+            print(f"for each of the strengths {', '.join(f'{one:g}' for one in strengths)}")
         _print_banner(plan.simulated)
         return
-    drawing = {"device": options.device, **given_generator(options)}
-    drawing |= {**chosen, "progress": watch("reconstruct")}
+    drawing = {"device": options.device, **given_generator(options), **chosen, "beside": beside}
+    if strengths:
+        from mindeye.verbs.drawing.strength_sweep import sweep_strengths
+
+        sweep = sweep_strengths(options.run, options.out, config, strengths, **drawing, watch=watch)
+        print(*sweep.lines, sep="\n")
+        _print_banner(sweep.about["simulated"], sweep.about)
+        return
+    drawing["progress"] = watch("reconstruct")
     reconstruct_run(options.run, options.out, config, **drawing)
     print(f"pictures: {options.out / 'pictures'}")
     about = read_manifest(options.out).about

@@ -1,7 +1,8 @@
 """A folder of reconstructions while it is drawn: one file an image, and a word of how far it is."""
 
+import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,21 @@ def state_of(out: Path, total: int) -> str:
     """What an unfinished folder holds, as a sentence."""
     drawn = len(list((out / PARTS).glob("image_*.safetensors")))
     return f"{out} holds a half-done reconstruction: {drawn} of {total} images are drawn."
+
+
+@contextlib.contextmanager
+def unfinished(out: Path, total: int) -> Iterator[None]:
+    """Says how far the folder is, from the beginning on, and where an error or Ctrl-C ends it.
+
+    After kill -9 the file may tell of fewer images than there are.
+    """
+    say_unfinished(out, total)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            say_unfinished(out, total)
+        raise
 
 
 def say_unfinished(out: Path, total: int) -> None:

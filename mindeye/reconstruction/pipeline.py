@@ -20,6 +20,7 @@ from mindeye.reconstruction.picture_parts import (
     missing_images,
     save_image_parts,
     say_unfinished,
+    unfinished,
 )
 from mindeye.reconstruction.prior_sampler import SampleTokens
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -69,18 +70,18 @@ def reconstruct(
         return load_reconstruction(out)
     image_ids = decoded.image_ids.tolist()
     total, missing = len(image_ids), missing_images(out, image_ids)
-    say_unfinished(out, total)
     images = BLOCK if batch is None else batch.num_images(num_pictures(config))
-    for start in range(0, total, images):
-        rows = slice(start, start + images)
-        wanted = missing & set(image_ids[rows])
-        if wanted:
-            arrays = draw_block(_rows(decoded, rows), artist, config, sample_tokens, batch)
-            save_image_parts(out, arrays, wanted)
-            say_unfinished(out, total)
-        if progress:
-            progress(min(start + images, total), total)
-    return finish_folder(out, config, artist.generator.identity)
+    with unfinished(out, total):
+        for start in range(0, total, images):
+            rows = slice(start, start + images)
+            wanted = missing & set(image_ids[rows])
+            if wanted:
+                arrays = draw_block(_rows(decoded, rows), artist, config, sample_tokens, batch)
+                save_image_parts(out, arrays, wanted)
+                say_unfinished(out, total)
+            if progress:
+                progress(min(start + images, total), total)
+        return finish_folder(out, config, artist.generator.identity)
 
 
 def _rows(decoded: Decoded, rows: slice) -> Decoded:

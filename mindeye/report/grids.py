@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,8 @@ Pictures = Shaped[np.ndarray, "..."]
 PAGE_SIDE = 256
 GAP = 4
 LABEL_SIZE = 14
+# Of what stands under a column of a contact sheet.
+TEXT_LINES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class PictureGrid:
     """Seed of that draw; None where all test images are shown."""
     image_ids: Int[np.ndarray, "images"]
     captions: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    """Words about pictures that are not to be trusted; empty for the others."""
     columns: Mapping[str, Pictures] = field(default_factory=dict)
     """Label (shown, blurry, reconstruction ...) -> pictures, in order from left to right."""
     retrieved: UInt8[np.ndarray, "images found height width 3"] | None = None
@@ -40,6 +44,8 @@ class PictureGrid:
         counts = {label: len(pictures) for label, pictures in self.columns.items()}
         if self.captions:
             counts["captions"] = len(self.captions)
+        if self.marks:
+            counts["marks"] = len(self.marks)
         for label, values in (
             ("retrieved", self.retrieved),
             ("found ids", self.retrieved_ids),
@@ -70,7 +76,11 @@ def require_pictures(label: str, pictures: np.ndarray) -> None:
 
 
 def contact_sheet(
-    rows: Mapping[str, Pictures], note: str = ""
+    rows: Mapping[str, Pictures],
+    note: str = "",
+    *,
+    above: Sequence[str] = (),
+    below: Sequence[str] = (),
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """One picture: a labelled line for each entry, image i of all lines in one column.
 
@@ -78,6 +88,8 @@ def contact_sheet(
 
     Args:
         note: stands under the pictures.
+        above: a word over each column.
+        below: a text under each column; what does not fit into `TEXT_LINES` lines is cut off.
 
     Raises:
         ValueError: no line, other counts, or not 8-bit RGB.
@@ -93,19 +105,41 @@ def contact_sheet(
     count, height, width = first.shape[:3]
     font = ImageFont.load_default(LABEL_SIZE)
     margin = GAP * 2 + int(max(font.getlength(label) for label in rows))
-    wide, high = margin + count * (width + GAP), GAP + len(rows) * (height + GAP)
+    texts = [_wrapped(text, width, font) for text in below]
+    head = LABEL_SIZE + 2 * GAP if any(above) else 0
+    foot = max([len(lines) for lines in texts], default=0) * (LABEL_SIZE + GAP)
+    wide, high = margin + count * (width + GAP), head + GAP + len(rows) * (height + GAP)
     if note:
         wide = max(wide, 2 * GAP + int(font.getlength(note)))
-    sheet = Image.new("RGB", (wide, high + (LABEL_SIZE + 2 * GAP if note else 0)), "white")
+    tall = high + foot + (LABEL_SIZE + 2 * GAP if note else 0)
+    sheet = Image.new("RGB", (wide, tall), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, high), note, fill="black", font=font)
+    draw.text((GAP, high + foot), note, fill="black", font=font)
+    for column, word in enumerate(above):
+        draw.text((margin + column * (width + GAP), GAP), word, fill="black", font=font)
+    for column, lines in enumerate(texts):
+        for line, text in enumerate(lines):
+            place = (margin + column * (width + GAP), high + line * (LABEL_SIZE + GAP))
+            draw.text(place, text, fill="black", font=font)
     for line, (label, pictures) in enumerate(rows.items()):
-        top = GAP + line * (height + GAP)
+        top = head + GAP + line * (height + GAP)
         draw.text((GAP, top + height // 2), label, fill="black", font=font, anchor="lm")
         for column, picture in enumerate(pictures):
             tile = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
             sheet.paste(tile, (margin + column * (width + GAP), top))
     return np.asarray(sheet)
+
+
+def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+    """A text in lines that are no wider than a picture, as far as its words allow."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines[:TEXT_LINES]
 
 
 def png_address(picture: UInt8[np.ndarray, "height width 3"]) -> str:

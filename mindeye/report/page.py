@@ -181,6 +181,7 @@ def _grid_cards(grid: PictureGrid) -> dict[str, Any]:
             {
                 "id": image_id,
                 "caption": grid.captions[index] if grid.captions else "",
+                "mark": grid.marks[index] if grid.marks else "",
                 "pictures": [
                     {"label": label, "address": png_address(pictures[index])}
                     for label, pictures in grid.columns.items()

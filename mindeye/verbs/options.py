@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mindeye.verbs.drawing.drawing_options import SWEEP, add_beside, strength_or_sweep
 from mindeye.verbs.shared_options import (
     add_data,
     add_device,
@@ -124,7 +125,8 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     purpose = "which images; choose settings on validation (default: test)"
     verb.add_argument("--split", default="test", choices=["test", "validation"], help=purpose)
     verb.add_argument("--images", type=int, help="so many, drawn at random; default: all")
-    add_settings(verb)
+    add_settings(verb, strength_or_sweep, f"; {SWEEP}: a folder for each, and a plot")
+    add_beside(verb)
     add_generator(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")

@@ -16,6 +16,8 @@ from mindeye.report.plots import RoiContribution
 from mindeye.report.retrieval_page import audit_notes, benchmark_sections
 from mindeye.report.tables import rows_as_records
 from mindeye.types import MetricRow
+from mindeye.verbs.drawing.calibration import marks_of, read_uncertainty
+from mindeye.verbs.drawing.captions_beside import kept_captions
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts
 from mindeye.verbs.saved_results import (
@@ -158,13 +160,16 @@ def _grids(
         subject = run.prepared.subject
         advice = f"Run `mindeye retrieve {run.folder.path} --subject {subject}` again."
         found = found_images(saved.retrieval, ids, advice)
-    captions = run.prepared.captions
+    captions = captions_on_page(run, saved.folder, ids)
+    doubts, marks = read_uncertainty(saved.folder), marks_of(saved.folder)
+    chosen = f"{len(rows)} of {total} reconstructed test images, drawn at random; none left out."
     grid = PictureGrid(
         title="Shown, decoded, retrieved",
-        chosen=f"{len(rows)} of {total} reconstructed test images, drawn at random; none left out.",
+        chosen=chosen if doubts is None else f"{chosen} {doubts['sentence']}",
         seed=seed,
         image_ids=ids,
-        captions=tuple(captions.get(image_id, "") for image_id in ids.tolist()),
+        captions=captions,
+        marks=tuple(marks.get(image_id, "") for image_id in ids.tolist()) if marks else (),
         columns=columns,
         retrieved=None
         if found is None
@@ -172,6 +177,18 @@ def _grids(
         retrieved_ids=found,
     )
     return [grid]
+
+
+def captions_on_page(run: OpenRun, folder: Path, ids: np.ndarray) -> tuple[str, ...]:
+    """What a person wrote about each image, as far as that is known, and what was decoded."""
+    written, decoded = run.prepared.captions, kept_captions(folder)
+    found = []
+    for image_id in ids.tolist():
+        texts = [written.get(image_id, "")]
+        if image_id in decoded:
+            texts.append(f"Decoded: {decoded[image_id]}")
+        found.append(" ".join(text for text in texts if text))
+    return tuple(found)
 
 
 def _contributions(run: OpenRun, seed: int) -> list[RoiContribution]:

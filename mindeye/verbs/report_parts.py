@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye.files import read_json
-from mindeye.reconstruction.picture_folder import Reconstruction
+from mindeye.reconstruction.picture_folder import Reconstruction, require_whole_folder
 from mindeye.verbs.retrieval.retrieval_sources import BENCH
 from mindeye.verbs.saved_results import (
     SavedScores,
@@ -33,6 +33,8 @@ class ReportParts:
 class SavedParts:
     """What other verbs left for a report; None where they have not run."""
 
+    folder: Path
+    """Of the pictures, where there are any."""
     retrieval: SavedScores | None
     pictures: Reconstruction | None
     evaluation: SavedScores | None
@@ -57,10 +59,12 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     if retrieval is None:
         missing.append(f"There is no retrieval yet: run `{retrieve}`.")
     folder = parts.reconstructions or parts.run / "reconstructions"
+    require_whole_folder(folder)
     if parts.reconstructions is None and not (folder / "reconstructions.safetensors").exists():
         draw = f"mindeye reconstruct {parts.run} --out {folder}{subject}"
         missing.append(f"There are no reconstructions yet: run `{draw}`.")
         return SavedParts(
+            folder=folder,
             retrieval=retrieval,
             pictures=None,
             evaluation=None,
@@ -86,6 +90,7 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     if evaluation is None:
         missing.append(f"The reconstructions have no scores yet: run `{evaluate}`.")
     return SavedParts(
+        folder=folder,
         retrieval=retrieval,
         pictures=pictures,
         evaluation=evaluation,

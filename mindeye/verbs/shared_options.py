@@ -1,6 +1,7 @@
 """Options that several verbs have; imports nothing that is slow."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,14 @@ def add_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", type=Path, help="the run folder of `mindeye train`")
 
 
-def add_settings(verb: argparse.ArgumentParser) -> None:
+def add_settings(
+    verb: argparse.ArgumentParser, strength: Callable[[str], Any] = float, more: str = ""
+) -> None:
+    """Every field of `ReconstructionConfig`.
+
+    Args:
+        strength: reads --strength, where a verb takes more than a number; `more` says so.
+    """
     # Without values of their own: what is not given is as published where --compat says so.
     ours = ReconstructionConfig()
     for name, about in (
@@ -70,11 +78,12 @@ def add_settings(verb: argparse.ArgumentParser) -> None:
         ("prior-steps", "of the prior"),
         ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
         ("guidance", "how far the generator leans on the image tokens"),
-        ("strength", "of img2img; 1: from noise"),
+        ("strength", f"of img2img; 1: from noise{more}"),
     ):
         default = getattr(ours, name.replace("-", "_"))
         text = f"{about} (default: {default})"
-        verb.add_argument(f"--{name}", type=type(default), help=text)
+        kind = strength if name == "strength" else type(default)
+        verb.add_argument(f"--{name}", type=kind, help=text)
 
 
 def add_generator(verb: argparse.ArgumentParser) -> None:

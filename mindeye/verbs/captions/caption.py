@@ -26,7 +26,7 @@ from mindeye.reconstruction.prior_sampler import prior_sampler
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.targets.captioner import Captioner, load_captioner
 from mindeye.verbs.device import require_device
-from mindeye.verbs.reconstruct import scans_of, settled_config
+from mindeye.verbs.drawing.scans import scans_of, settled_config
 
 BATCH = 16
 FIT_IMAGES = 1000
@@ -79,16 +79,13 @@ def caption_run(
     given = load_converter(converter) if converter else None
     run = open_run(run_path, subject=subject, data=data, device=device)
     scans = scans_of(run.prepared, split, num_images, config.seed)
-    if given is not None:
-        require_fit(given, converter, run.decoder.architecture.token_shape, writer)
-    made, origin = (given, converter) if given else kept_converter(run, writer, fit_images)
+    made, origin = fitting_converter(run, writer, given, converter, fit_images)
     decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks)
     texts = written_captions(decoded, run, writer, made.to(device), config, progress)
     about = {
         **run.about,
         "split": split,
-        "captioner": writer.identity,
-        "converter": {"path": str(origin.resolve()), "sha256": sha256_of(origin)},
+        **origin_of(writer, origin),
         "sampler": config.sampler,
         "prior_steps": config.prior_steps,
         "prior_guidance": config.prior_guidance,
@@ -96,10 +93,35 @@ def caption_run(
         "quirks": list(config.quirks),
     }
     captions = dict(zip(scans.image_ids.tolist(), texts, strict=True))
+    return save_captions(out, captions, about)
+
+
+def save_captions(out: Path, captions: dict[int, str], about: dict[str, Any]) -> Captions:
+    """Writes the captions, and OUT.json about them."""
     lines = [f"{image_id}\t{text}" for image_id, text in captions.items()]
     write_json(out.with_name(f"{out.name}.json"), about)
     write_text(out, "\n".join([HEADER, *lines]) + "\n")
     return Captions(path=out, captions=captions, about=about)
+
+
+def origin_of(writer: Captioner, converter: Path) -> dict[str, Any]:
+    """What wrote captions: provenance."""
+    found = {"path": str(converter.resolve()), "sha256": sha256_of(converter)}
+    return {"captioner": writer.identity, "converter": found}
+
+
+def fitting_converter(
+    run: OpenRun,
+    writer: Captioner,
+    given: CaptionConverter | None,
+    path: Path | None,
+    fit_images: int,
+) -> tuple[CaptionConverter, Path]:
+    """The converter that was given, if it fits, or the run's own."""
+    if given is None:
+        return kept_converter(run, writer, fit_images)
+    require_fit(given, path, run.decoder.architecture.token_shape, writer)
+    return given, path
 
 
 def written_captions(
@@ -118,13 +140,22 @@ def written_captions(
             texts += writer.captions(converter(tokens))
         if progress:
             progress(len(texts), len(image_ids))
+    require_words(image_ids, texts)
+    return texts
+
+
+def require_words(image_ids: Sequence[int], texts: Sequence[str]) -> None:
+    """Refuses captions without words.
+
+    Raises:
+        ValueError: says how many, and the first image.
+    """
     without = [image_id for image_id, text in zip(image_ids, texts, strict=True) if not text]
     if without:
         raise ValueError(
             f"The captioner wrote no word about {len(without)} of {len(texts)} images, first id "
             f"{without[0]}. Does the converter belong to this captioner and this CLIP?"
         )
-    return texts
 
 
 def kept_converter(

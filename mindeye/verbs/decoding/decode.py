@@ -30,7 +30,7 @@ from mindeye.verbs.decoding.scan_source import (
     zscored_trials,
 )
 from mindeye.verbs.device import require_device
-from mindeye.verbs.reconstruct import settled_config
+from mindeye.verbs.drawing.scans import settled_config
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from mindeye.verbs.decoding.decode_results import DecodeSummary, write_results
 from mindeye.verbs.decoding.decoded_scan import DecodedScan, TrialLine
 from mindeye.verbs.decoding.scan_source import ScanSource, checked_scan
 from mindeye.verbs.device import require_device
-from mindeye.verbs.reconstruct import settled_config
+from mindeye.verbs.drawing.scans import settled_config
 
 STATE = "stream.safetensors"
 POLL_S = 0.2

@@ -17,9 +17,9 @@ from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.targets.metric_networks.network import own_clip
 from mindeye.training.ridge_baseline import ridge_decoded
 from mindeye.types import MetricRow
+from mindeye.verbs.drawing.scans import scans_of
 from mindeye.verbs.evaluation.evaluate import Evaluation
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
-from mindeye.verbs.reconstruct import scans_of
 from mindeye.verbs.retrieval.retrieve import Retrieval, retrieval_of
 
 Progress = Callable[[int, int], None]

@@ -26,6 +26,7 @@ from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.targets.metric_networks.network import own_clip
 from mindeye.types import MetricRow
 from mindeye.verbs.device import require_device
+from mindeye.verbs.drawing.trust_rows import trust_rows
 from mindeye.verbs.evaluation.further_metrics import Further, FurtherAsked, opened_further
 from mindeye.verbs.evaluation.pictures_beside import (
     CEILING,
@@ -121,6 +122,7 @@ def evaluate_folder(
     }
     rows = [row for system, scores in per_image.items() for row in score_rows(system, scores, rng)]
     rows.append(permuted_row(PERMUTED, ours.pictures, shown, judges["clip"], rng))
+    rows += trust_rows(folder, about["system"], per_image[about["system"]], ours.image_ids, rng)
     about = {
         **about,
         "metrics": protocol.pixels.describe(),

@@ -16,7 +16,7 @@ from mindeye.reconstruction.opening import OpenRun, open_training
 from mindeye.reconstruction.pipeline import Artist, reconstruct
 from mindeye.reconstruction.scoring import nearest_training_images
 from mindeye.types import Decoded
-from mindeye.verbs.reconstruct import scans_of
+from mindeye.verbs.drawing.scans import scans_of
 from mindeye.verbs.saved_results import Manifest
 
 CEILING = "ceiling: true tokens"

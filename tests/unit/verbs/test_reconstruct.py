@@ -2,7 +2,9 @@ import shutil
 from dataclasses import fields, replace
 from functools import partial
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mindeye.cli import make_parser
 from mindeye.reconstruction.decode import decode
@@ -31,8 +33,18 @@ def test_the_plan_covers_the_file_that_is_written(finished_run):
     plan = plan_reconstruction(finished_run, ReconstructionConfig(candidates=2))
     written = (finished_run / "reconstructions" / "reconstructions.safetensors").stat().st_size
     stack = 3 * 32**2
-    assert written == pytest.approx((plan.num_pictures + plan.num_images) * stack, rel=0.02)
-    assert plan.num_bytes == 2 * (16 + 8) * stack + 2 * 8 * stack
+    # Image tokens of two candidates and the brain tokens, in half precision.
+    tokens = 8 * 3 * 5 * 16 * 2
+    assert written == pytest.approx(
+        (plan.num_pictures + plan.num_images) * stack + tokens, rel=0.02
+    )
+    sheets = plan.num_bytes - (2 * (16 + 8) * stack + 2 * 8 * stack + 2 * tokens)
+    (sheet,) = (finished_run / "reconstructions" / "sheets").iterdir()
+    assert np.asarray(Image.open(sheet)).nbytes < sheets
+    averaged = replace(CONFIG, selection="average")
+    plan = plan_reconstruction(finished_run, averaged)
+    assert (plan.num_candidates, plan.num_pictures) == (3, 8)
+    assert "averaged before drawing" in plan.lines[1]
 
 
 def test_the_plan_opens_no_decoder_and_writes_nothing(
@@ -168,10 +180,12 @@ def test_a_blended_folder_has_room_for_its_finished_pictures(finished_run, tmp_p
     quirks = {"quirk_settings": ["blended_with_blurry=on"]}
     config = replace(CONFIG, candidates=1, steps=1, prior_steps=1)
     plan = plan_reconstruction(finished_run, config, **quirks)
-    assert plan.num_bytes == plan_reconstruction(finished_run, config).num_bytes + 8 * 3 * 32**2
+    more = plan.num_bytes - plan_reconstruction(finished_run, config).num_bytes
+    assert more == 2 * 8 * 3 * 32**2
     reconstruct_run(finished_run, tmp_path / "out", config, **quirks)
     written = (tmp_path / "out" / "reconstructions.safetensors").stat().st_size
-    assert written == pytest.approx(3 * 8 * 3 * 32**2, rel=0.04)
+    tokens = 8 * 2 * 5 * 16 * 2
+    assert written == pytest.approx(3 * 8 * 3 * 32**2 + tokens, rel=0.04)
 
 
 @pytest.mark.parametrize(

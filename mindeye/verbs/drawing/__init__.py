@@ -1,0 +1,1 @@
+"""What stands beside drawn pictures: trust, captions, contact sheets, and sweeps of strengths."""
