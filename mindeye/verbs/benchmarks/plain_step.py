@@ -1,4 +1,4 @@
-"""MindEye1's training step written plainly, as published: the benchmark's other side.
+"""MindEye1's training step and prior written plainly, as published: the benchmarks' other side.
 
 From the recipe alone (arXiv:2305.18274 and what its released code does), on the parameters of a
 `Decoder`, so that both sides can begin with the same weights.
@@ -79,15 +79,27 @@ def plain_prior_loss(
     ways: PlainWays,
 ) -> Float[Tensor, ""]:
     """The noisy tokens' distance from the clean ones after the network."""
-    draws, num_tokens = step.prior_draws, image_tokens.shape[1]
+    draws = step.prior_draws
     clean = prior.scale * image_tokens
     kept = torch.from_numpy(prior.schedule.alphas_cumprod)[draws.times.cpu()].view(-1, 1, 1)
     noisy = kept.sqrt().to(clean) * clean + (1 - kept).sqrt().to(clean) * draws.noise
     brain_tokens = torch.where(draws.drop_brain.view(-1, 1, 1), prior.null_brain, brain_tokens)
     noisy = torch.where(draws.drop_image.view(-1, 1, 1), prior.null_image, noisy)
+    predicted = plain_denoised(prior, noisy, draws.times, brain_tokens, ways)
+    return functional.mse_loss(predicted, clean)
+
+
+def plain_denoised(
+    prior: PublishedPrior,
+    noisy: Float[Tensor, "trials tokens width"],
+    times: Int[Tensor, "trials"],
+    brain_tokens: Float[Tensor, "trials tokens width"],
+    ways: PlainWays,
+) -> Float[Tensor, "trials tokens width"]:
+    """The network's clean tokens, at the scale that it sees."""
     half = noisy.shape[-1] // 2
     rates = torch.exp(-math.log(10000) * torch.arange(half, device=noisy.device) / (half - 1))
-    angles = draws.times.view(-1, 1).float() * rates
+    angles = times.view(-1, 1).float() * rates
     time = prior.time(torch.cat([angles.sin(), angles.cos()], dim=-1)).unsqueeze(1)
     tokens = torch.cat([brain_tokens, time, noisy + prior.places], dim=1)
     transformer = prior.transformer
@@ -99,7 +111,7 @@ def plain_prior_loss(
         tokens = block.mlp.from_mlp(content * functional.silu(gate)) + tokens
     stable = tokens / tokens.amax(dim=-1, keepdim=True).detach()
     predicted = transformer.to_output(_norm(stable, transformer.norm.gain))
-    return functional.mse_loss(predicted[:, -num_tokens:], clean)
+    return predicted[:, -noisy.shape[1] :]
 
 
 def _attend(
