@@ -1,0 +1,74 @@
+"""`mindeye gallery duplicates` on the command line."""
+
+import numpy as np
+import pytest
+
+from mindeye.cli import main
+from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.simulate.clustered_vectors import ClusteredVectors
+from mindeye.simulate.laion_shards import write_laion_shards
+from mindeye.verbs.gallery import duplicates
+
+VECTORS = ClusteredVectors(width=16, num_clusters=5)
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    """Two shards, of which the second repeats eight vectors of the first."""
+    root, out = tmp_path / "laion", tmp_path / "gallery"
+    write_laion_shards(root, 200, per_shard=100, vectors=VECTORS)
+    again = np.load(root / "img_emb" / "img_emb_0001.npy")
+    again[10:18] = np.load(root / "img_emb" / "img_emb_0000.npy")[:8]
+    np.save(root / "img_emb" / "img_emb_0001.npy", again)
+    main(["gallery", "build", str(root), "--out", str(out)])
+    return open_gallery(out)
+
+
+def perform(gallery, *options):
+    main(["gallery", "duplicates", str(gallery.path), *options])
+    return open_gallery(gallery.path)
+
+
+def test_what_is_alike_cannot_be_found_and_a_table_says_what_stays(gallery, capsys):
+    kept = [set(gallery.kept_rows(shard).tolist()) for shard in gallery.shards]
+    expected = {10 + row for row in range(8) if row in kept[0]} & kept[1]
+    dropped = perform(gallery, "--above", "0.9999")
+    assert dropped.shards[0].num_kept == gallery.shards[0].num_kept
+    assert set(dropped.kept_rows(dropped.shards[1]).tolist()) == kept[1] - expected
+    assert dropped.num_kept == gallery.num_kept - len(expected)
+    lines = (gallery.path / "duplicates.tsv").read_text().splitlines()[1:]
+    assert sorted(tuple(map(int, line.split("\t")[:2])) for line in lines) == sorted(
+        (100 + row, row - 10) for row in expected
+    )
+    assert f"cosine of 0.9999 or more {len(expected)}" in capsys.readouterr().out
+    assert not (gallery.path / "duplicates").exists()
+
+
+def test_another_threshold_starts_from_the_filters_and_undo_gives_everything_back(gallery):
+    perform(gallery, "--above", "0.5")
+    again = perform(gallery, "--above", "0.9999")
+    fresh = perform(perform(gallery, "--undo"), "--above", "0.9999")
+    assert again == fresh
+    assert perform(gallery, "--undo").shards == gallery.shards
+    assert "duplicates" not in open_gallery(gallery.path).about
+
+
+def test_a_large_gallery_needs_the_word_that_every_pair_is_compared(gallery, monkeypatch, capsys):
+    monkeypatch.setattr(duplicates, "EXACT_UP_TO", 10)
+    with pytest.raises(SystemExit) as caught:
+        perform(gallery)
+    assert caught.value.code == 2
+    assert "Pass --exact to compare every pair" in capsys.readouterr().err
+    every = perform(gallery, "--exact", "--above", "0.9999")
+    assert every.about["duplicates"]["engine"] == "every pair"
+
+
+def test_a_dry_run_counts_pairs_and_nonsense_is_refused(gallery, capsys, contents):
+    before = contents(gallery.path)
+    perform(gallery, "--dry-run")
+    assert f"{gallery.num_kept * (gallery.num_kept - 1) // 2:,} pairs" in capsys.readouterr().out
+    for options in (("--above", "1.2"), ("--undo", "--exact")):
+        with pytest.raises(SystemExit) as caught:
+            perform(gallery, *options)
+        assert caught.value.code == 2
+    assert contents(gallery.path) == before
