@@ -1,0 +1,48 @@
+"""Galleries of simulated vectors, small enough for exact search."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
+from mindeye.simulate.clustered_vectors import ClusteredVectors
+
+WIDTH = 32
+
+
+@pytest.fixture
+def clustered():
+    return ClusteredVectors(width=WIDTH, num_clusters=20)
+
+
+@pytest.fixture
+def gallery_of(tmp_path, clustered):
+    """Writes a gallery of some shards; of shard `number`, only the rows `kept[number]`."""
+
+    def written(num_shards=3, count=700, kept=None, network="simulated"):
+        shards, kept = [], kept or {}
+        folder = tmp_path / "gallery"
+        (folder / "embeddings").mkdir(parents=True, exist_ok=True)
+        (folder / "kept").mkdir(exist_ok=True)
+        for number in range(num_shards):
+            path = folder / "embeddings" / f"{number}.npy"
+            if not path.exists():
+                np.save(path, clustered.shard(number, count))
+            rows = kept.get(number)
+            if rows is not None:
+                np.save(folder / "kept" / f"{number}.npy", np.asarray(rows))
+            shards.append(
+                GalleryShard(
+                    name=f"s{number}",
+                    first=number * count,
+                    count=count,
+                    num_kept=count if rows is None else len(rows),
+                    embeddings=Path(f"embeddings/{number}.npy"),
+                    kept=None if rows is None else Path(f"kept/{number}.npy"),
+                    sha256=str(number),
+                )
+            )
+        return write_gallery(folder, network=network, width=WIDTH, shards=shards, about={})
+
+    return written
