@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 from mindeye.verbs.gallery.build_options import build_options, perform_build
 from mindeye.verbs.gallery.duplicates_options import duplicates_options, perform_duplicates
+from mindeye.verbs.gallery.index_options import index_options, perform_index
 from mindeye.verbs.gallery.serve_options import perform_serve, serve_options
 
 # What adds an action's options, and what performs it and gives lines for the screen.
 ACTIONS = (
     (build_options, perform_build),
     (duplicates_options, perform_duplicates),
+    (index_options, perform_index),
     (serve_options, perform_serve),
 )
 
