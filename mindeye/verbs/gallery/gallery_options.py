@@ -14,6 +14,14 @@ ACTIONS = (
     (duplicates_options, perform_duplicates),
     (index_options, perform_index),
     (serve_options, perform_serve),
+from mindeye.verbs.gallery.scenes_options import perform_scenes, scenes_options
+from mindeye.verbs.gallery.search_options import perform_search, search_options
+
+# What adds an action's options, and what performs it and gives lines for the screen.
+ACTIONS = (
+    (scenes_options, perform_scenes),
+    (build_options, perform_build),
+    (search_options, perform_search),
 )
 
 
