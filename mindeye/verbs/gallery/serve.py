@@ -6,13 +6,15 @@ import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from mindeye.report.banner import SIMULATED
-from mindeye.retrieval.gallery.exact import ExactIndex
+from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.retrieval.gallery.open_engine import open_engine
 from mindeye.retrieval.gallery.pictures import pictures
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.retrieval.gallery.serving.service import GalleryService
@@ -90,11 +92,13 @@ def open_service(
     subject: int | None = None,
     data: Path | None = None,
     device: str = "cpu",
+    engine: EngineChoice | None = None,
 ) -> GalleryService:
     """Opens all that answers need; a run's test scans are decoded once, here.
 
     Args:
         clip: folder of the CLIP that embedded the gallery; None: the run's, or the offline one.
+        engine: None: on this machine.
 
     Raises:
         FileNotFoundError: no gallery, no run, no CLIP.
@@ -111,7 +115,7 @@ def open_service(
     return GalleryService(
         name=name or path.resolve().name,
         gallery=gallery,
-        index=ExactIndex(gallery),
+        index=open_engine(gallery, engine or EngineChoice()),
         picture_bytes=lambda row: pictures(gallery, np.array([row]))[0].read(),
         embedder=query_clip(gallery, clip, run, device),
         brain=brain,
@@ -121,11 +125,7 @@ def open_service(
 
 
 def serve(service: GalleryService, listening: Listening, *, origins: Collection[str] = ()) -> None:
-    """Answers until Ctrl-C or SIGTERM; what is being answered then is finished first.
-
-    Raises:
-        ImportError: the extra `serve` is not installed.
-    """
+    """Answers until Ctrl-C or SIGTERM; what is being answered then is finished first."""
     import uvicorn
 
     from mindeye.retrieval.gallery.serving.app import make_app
@@ -148,6 +148,20 @@ def serve(service: GalleryService, listening: Listening, *, origins: Collection[
     except KeyboardInterrupt:
         # uvicorn has ended in order, and passes the signal on.
         return
+
+
+def require_server() -> None:
+    """Refuses to begin without the packages of the extra.
+
+    Raises:
+        LookupError: names what is absent.
+    """
+    absent = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if absent:
+        raise LookupError(
+            f"The server needs {' and '.join(absent)}, which is not installed. Run "
+            "`pip install 'mindeye[serve]'`."
+        )
 
 
 def _why_not_bound(host: str, port: int, error: OSError) -> str:

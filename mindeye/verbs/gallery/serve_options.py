@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.shared_options import add_data, add_device, add_subject, add_verb
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +37,7 @@ def serve_options(actions) -> argparse.ArgumentParser:
     ):
         about = f"{text}, at most (default: {default})"
         action.add_argument(option, type=kind, default=default, metavar=metavar, help=about)
+    add_engine(action)
     add_subject(action)
     add_data(action)
     add_device(action)
@@ -45,15 +47,17 @@ def serve_options(actions) -> argparse.ArgumentParser:
 def perform_serve(options: argparse.Namespace) -> Iterator[str]:
     """Serves until Ctrl-C."""
     from mindeye.retrieval.gallery.serving.limits import ServeLimits
-    from mindeye.verbs.gallery.serve import listen, open_service, serve
+    from mindeye.verbs.gallery.serve import listen, open_service, require_server, serve
 
     if options.run is None and (options.subject is not None or options.data is not None):
         raise ValueError("--subject and --data belong to a run. Name it with --run.")
+    require_server()
     names = ("max_k", "max_body", "max_pixels", "rate", "concurrency")
     limits = ServeLimits(**{name: getattr(options, name) for name in names})
     with listen(options.host, options.port, expose=options.expose) as listening:
         names = ("clip", "name", "run", "subject", "data", "device")
         given = {name: getattr(options, name) for name in names}
+        given["engine"] = engine_of(options)
         service = open_service(options.gallery, limits=limits, **given)
         yield f"{service.name}: {service.gallery.num_kept:,} pictures, {service.index.about}"
         yield from service.notes

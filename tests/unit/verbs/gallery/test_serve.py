@@ -155,3 +155,10 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(given, message, tmp_path
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_without_the_extra_the_verb_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mindeye.verbs.gallery.serve.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main(["gallery", "serve", str(tmp_path / "absent"), "--port", "0"])
+    assert "pip install 'mindeye[serve]'" in capsys.readouterr().err
