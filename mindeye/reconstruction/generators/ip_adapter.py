@@ -61,7 +61,7 @@ class IpAdapter:
         self,
         image_tokens: Float[Tensor, "images tokens width"],
         *,
-        start: Float[Tensor, "images 3 rows columns"] | None,
+        start: Float[Tensor, "images 3 height width"] | None,
         strength: float,
         steps: int,
         guidance: float,

@@ -48,7 +48,7 @@ class SdxlRefiner:
 
     def refine(
         self,
-        pictures: Float[Tensor, "images 3 rows columns"],
+        pictures: Float[Tensor, "images 3 height width"],
         prompts: Sequence[str],
         *,
         generators: Sequence[torch.Generator],

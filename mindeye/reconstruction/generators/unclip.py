@@ -57,7 +57,7 @@ class SdxlUnclip:
         self,
         image_tokens: Float[Tensor, "images tokens width"],
         *,
-        start: Float[Tensor, "images 3 rows columns"] | None,
+        start: Float[Tensor, "images 3 height width"] | None,
         strength: float,
         steps: int,
         guidance: float,

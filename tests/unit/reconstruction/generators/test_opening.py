@@ -10,6 +10,7 @@ from mindeye.reconstruction.generators import hub_cache
 from mindeye.reconstruction.generators.catalogue import CATALOGUE, HubPart
 from mindeye.reconstruction.generators.execution import GeneratorExecution
 from mindeye.reconstruction.generators.hub_cache import folders_of
+from mindeye.reconstruction.generators.ip_adapter import ADAPTER_FILES
 from mindeye.reconstruction.generators.opening import LOADERS, open_generator
 from mindeye.targets.vae import load_vae
 
@@ -98,7 +99,7 @@ def test_the_offline_generator_refuses_what_it_would_ignore(vae):
 
 
 def test_every_generator_of_the_catalogue_can_be_opened():
-    assert {"scenes", *LOADERS} == set(CATALOGUE)
+    assert {"scenes", *LOADERS, *ADAPTER_FILES} == set(CATALOGUE)
 
 
 @pytest.mark.parametrize("name", [name for name, facts in CATALOGUE.items() if facts.memory])
