@@ -167,6 +167,26 @@ def ddpm(denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], st
     return tokens
 
 
+def ancestral(
+    denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int
+) -> Tensor:
+    """Ancestral sampling at a few trailing times (DDIM with eta 1, arXiv:2010.02502).
+
+    At every time it is `ddpm`. Noise that a step adds is averaged over by the next ones, so that
+    few steps come nearer to the mean of many long runs than deterministic solvers do.
+    """
+    tokens, kept = _next(noises), [*schedule.alphas_cumprod.tolist(), 1.0]
+    for time, following in pairwise([*_trailing_times(schedule.num_times, steps), -1]):
+        clean = _predict(denoise, tokens, time)
+        now, then = kept[time], kept[following]
+        of_clean = then**0.5 * (1 - now / then) / (1 - now)
+        of_noisy = (now / then) ** 0.5 * (1 - then) / (1 - now)
+        tokens = of_clean * clean + of_noisy * tokens
+        if following >= 0:
+            tokens = tokens + ((1 - then) * (1 - now / then) / (1 - now)) ** 0.5 * _next(noises)
+    return tokens
+
+
 def mindeye2_ddim(
     denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int
 ) -> Tensor:
@@ -222,6 +242,7 @@ def _multistep(scheduler: type, **options: object) -> Algorithm:
 SAMPLERS: dict[str, Algorithm] = {
     "ddim": ddim,
     "ddpm": ddpm,
+    "ancestral": ancestral,
     "mindeye2-ddim": mindeye2_ddim,
     "dpmsolver++": _multistep(DPMSolverMultistepScheduler, algorithm_type="dpmsolver++"),
     "unipc": _multistep(UniPCMultistepScheduler),

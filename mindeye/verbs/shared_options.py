@@ -74,7 +74,7 @@ def add_settings(
         ("candidates", "of each image"),
         ("selection", f"among the candidates, by the scan alone: {', '.join(SELECTIONS)}"),
         ("steps", "of the generator"),
-        ("sampler", "of the prior: ddim, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
+        ("sampler", "of the prior: ddim, ancestral, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
         ("prior-steps", "of the prior"),
         ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
         ("guidance", "how far the generator leans on the image tokens"),

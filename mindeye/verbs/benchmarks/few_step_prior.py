@@ -25,7 +25,9 @@ from mindeye.types import Decoded
 from mindeye.verbs.reconstruct import scans_of
 
 RESULTS = "few-step-prior.json"
-SHORT = tuple((name, steps) for name in ("ddim", "unipc", "dpmsolver++") for steps in (5, 10, 20))
+SHORT = tuple(
+    (name, steps) for name in ("ancestral", "ddim", "unipc", "dpmsolver++") for steps in (5, 10, 20)
+)
 # Draws of the long sampler that its mean is taken of, and of every sampler that is compared.
 LONG_RUNS, DRAWS = 16, 2
 # Pictures of one call.

@@ -62,6 +62,7 @@ def test_noise_follows_from_the_generator_and_not_from_the_images_beside(sampler
     [
         ("ddim", list(range(99, 0, -5))),
         ("ddpm", list(range(99, -1, -1))),
+        ("ancestral", list(range(99, 0, -5))),
         (
             "mindeye2-ddim",
             [94, 89, 84, 79, 74, 69, 64, 59, 54, 49, 44, 39, 34, 29, 24, 19, 14, 9, 4],
@@ -169,3 +170,28 @@ def test_guidance_of_1_asks_the_conditioned_alone():
     found = guided(network, brain, lambda noisy: (noisy, noisy), 1.0, at_once=True)(noisy, times)
     assert network.batches == [3]
     torch.testing.assert_close(found, network(noisy, times, brain), rtol=0, atol=0)
+
+
+def test_ancestral_sampling_at_every_time_is_ddpm():
+    noises = list(torch.randn(100, *SHAPE, generator=seeded(4)))
+    found = run("ancestral", steps=100, noises=noises)
+    torch.testing.assert_close(found, run("ddpm", noises=noises), rtol=1e-4, atol=1e-4)
+
+
+def test_ancestral_sampling_in_few_steps_is_ddim_with_eta_1():
+    noises = list(torch.randn(20, *SHAPE, generator=seeded(4)))
+    scheduler = DDIMScheduler(
+        num_train_timesteps=100,
+        trained_betas=SCHEDULE.betas,
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+    scheduler.set_timesteps(20)
+    tokens = noises[0]
+    for time, noise in zip(scheduler.timesteps, [*noises[1:], torch.zeros(SHAPE)], strict=True):
+        clean = shrunk(tokens, time.expand(len(tokens)))
+        tokens = scheduler.step(clean, time, tokens, eta=1.0, variance_noise=noise).prev_sample
+    found = run("ancestral", noises=noises)
+    torch.testing.assert_close(found, tokens, rtol=1e-4, atol=1e-4)

@@ -47,6 +47,7 @@ def test_the_late_start_is_a_quirk_of_ddim_alone(sampler, quirks, expected):
     [
         ("ddim", 20, 1),
         ("ddpm", 100, 100),
+        ("ancestral", 20, 20),
         ("mindeye2-ddim", 20, 19),
         ("mindeye2-ddim", 100, 98),
         ("dpmsolver++", 8, 1),
