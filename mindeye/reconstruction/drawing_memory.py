@@ -1,0 +1,82 @@
+"""What memory drawing takes, and how many pictures at once a limit allows."""
+
+import os
+import resource
+import sys
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mindeye.reconstruction.batch_size import BatchSize
+from mindeye.reconstruction.drawing import Artist, draw_block
+from mindeye.reconstruction.prior_sampler import SampleTokens
+from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.types import Decoded
+
+# More at once gains nothing, and all of a batch's pictures wait in memory to be saved.
+MOST_PICTURES = 512
+
+
+def batch_within(
+    limit: float,
+    decoded: Decoded,
+    artist: Artist,
+    config: ReconstructionConfig,
+    sample_tokens: SampleTokens | None,
+) -> BatchSize:
+    """The batch with which drawing stays within `limit` bytes of the device that draws.
+
+    The first image is drawn once, picture by picture, to see what one takes; what is held before
+    it, networks and all, is taken off the limit.
+
+    Raises:
+        ValueError: not even one picture fits; names what is held and what one takes.
+    """
+    held = held_bytes(decoded.brain_tokens.device)
+    one = picture_bytes(decoded, artist, config, sample_tokens)
+    pictures = int((limit - held) // one)
+    if pictures < 1:
+        raise ValueError(
+            f"A memory limit of {limit / 1e9:.2f} GB is too small: {held / 1e9:.2f} GB are held "
+            f"before drawing, and a picture takes {one / 1e9:.3f} GB. "
+            f"Pass --max-memory {(held + one) / 1e9 + 0.01:.2f}G or more."
+        )
+    return BatchSize(min(pictures, MOST_PICTURES))
+
+
+def held_bytes(device: torch.device) -> int:
+    """Of an accelerator what is allocated, of a CPU the most that the process has held so far."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def picture_bytes(
+    decoded: Decoded,
+    artist: Artist,
+    config: ReconstructionConfig,
+    sample_tokens: SampleTokens | None,
+) -> int:
+    """The most that drawing one picture takes at a time besides the networks, as measured."""
+    device = decoded.brain_tokens.device
+    first = Decoded(*(None if value is None else value[:1] for value in decoded))
+
+    def draw() -> None:
+        draw_block(first, artist, config, sample_tokens, BatchSize(1))
+
+    if device.type == "cuda":
+        held = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        draw()
+        return torch.cuda.max_memory_allocated(device) - held
+    # Or the profiler says on standard error that it found no GPU.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        draw()
+    events = [one for one in seen.profiler.kineto_results.events() if one.name() == "[memory]"]
+    now = most = 0
+    for event in sorted(events, key=lambda one: one.start_ns()):
+        now += event.nbytes()
+        most = max(most, now)
+    return most
