@@ -51,7 +51,7 @@ def _panel(
         color=COLOURS[0],
         lw=1,
     )
-    for name in across:
+    for number, name in enumerate(across):
         x, y = across[name], up[name]
         axes.errorbar(
             x.value,
@@ -64,7 +64,10 @@ def _panel(
             color=COLOURS[1] if name == alone else COLOURS[0],
         )
         label = name.removeprefix("strength-")
-        place = {"xytext": (5, 5), "textcoords": "offset points"}
+        # By turns above and below, and words to the left of numbers: neighbours are close.
+        aside = -4 if label == name and name != alone else 4
+        place = {"xytext": (aside, -11 if number % 2 else 5), "textcoords": "offset points"}
+        place["ha"] = "right" if aside < 0 else "left"
         axes.annotate(label, (x.value, y.value), fontsize=7.5, color=LIGHT.ink, **place)
     axes.grid(color=LIGHT.faint, lw=0.6)
     axes.set_axisbelow(True)
