@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mindeye.report.grids import GAP, PictureGrid, contact_sheet, png_address
+from mindeye.report.grids import (
+    GAP,
+    LABEL_SIZE,
+    TEXT_LINES,
+    PictureGrid,
+    contact_sheet,
+    png_address,
+)
 
 
 def pictures(count: int, side: int = 16, seed: int = 0) -> np.ndarray:
@@ -45,6 +52,21 @@ def test_a_note_stands_whole_under_the_pictures_and_moves_none():
     under = noted[len(plain) :]
     assert (under < 255).any()
     assert (under[:, -GAP:] == 255).all(), "cut off at the right"
+
+
+def test_words_stand_above_and_texts_below_the_columns_and_move_no_picture():
+    shown = np.repeat(np.repeat(pictures(2), 6, axis=1), 6, axis=2)
+    plain = contact_sheet({"shown": shown})
+    told = contact_sheet({"shown": shown}, above=["7", "9"], below=["", "a red bird on a branch"])
+    head = LABEL_SIZE + 2 * GAP
+    np.testing.assert_array_equal(told[head : head + len(plain)], plain)
+    foot = told[head + len(plain) :]
+    middle = told.shape[1] - shown.shape[2] - GAP
+    assert (told[:head] < 255).any()
+    assert (foot[:, middle:] < 255).any()
+    assert (foot[:, : middle - GAP] == 255).all(), "the first has no text"
+    endless = contact_sheet({"shown": shown}, below=["word " * 99, ""])
+    assert endless.shape[0] == len(plain) + TEXT_LINES * (LABEL_SIZE + GAP)
 
 
 @pytest.mark.parametrize(
