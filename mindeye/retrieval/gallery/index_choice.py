@@ -16,8 +16,8 @@ HNSW_VECTORS, HNSW_RECALL, HNSW_NEIGHBOURS = 500_000, 0.98, 32
 PER_LIST = 40
 ITERATIONS = 10
 """Of k-means."""
-# The libraries, a block of vectors with its products, and the maps that were touched.
-BASE_BYTES = 900_000_000
+# The libraries (1.0 GB), a block of vectors with its products, and a shard that is mapped.
+BASE_BYTES = 1_400_000_000
 # What two cores of an AVX-512 processor did: products a second in bfloat16, vectors a second
 # through rotation, encoding and reading; added to HNSW.
 PRODUCTS_PER_S, ENCODED_PER_S, HNSW_PER_S = 2e11, 25_000, 1_600
@@ -35,7 +35,7 @@ class IndexChoice:
     bytes_per_vector: float
     """On the disk, codes, row numbers and centroids; without the embeddings."""
     memory: int
-    """Bytes of the build at its peak."""
+    """Bytes of the build at its peak; mapped files aside, which the system takes back."""
     minutes: float
     """Of the build, on two cores."""
     reason: str
@@ -49,7 +49,7 @@ class IndexChoice:
         return [
             f"index: {self.kind}; {self.reason}",
             f"expected: {lists}{self.bytes_per_vector:.0f} bytes a vector, "
-            f"{self.memory / 1e9:.1f} GB of memory, {self.minutes:.1f} minutes on two cores",
+            f"{self.memory / 1e9:.1f} GB of memory, {self.minutes:.1f} minutes on two idle cores",
         ]
 
     @property
@@ -150,8 +150,9 @@ def _with_lists(kind: Kind, num_vectors: int, width: int, lists: int, reason: st
         sample=sample,
         # Centroids and the rotation beside the codes.
         bytes_per_vector=code + 4 * width * (lists + width) / num_vectors,
-        # The sample, its copy in bfloat16 and the centroids in both with their sums.
-        memory=BASE_BYTES + 6 * width * sample + 14 * width * lists,
+        # The sample; the centroids in float32 and bfloat16, their sums, and the products of a block
+        # with all of them.
+        memory=BASE_BYTES + 4 * width * sample + 14 * width * lists + 4 * 4096 * lists,
         minutes=seconds / 60,
         reason=reason,
     )

@@ -118,7 +118,7 @@ def measured(
 ) -> dict[str, object]:
     """The fields of a record that come from measuring."""
     queries, told = _queries(gallery, request)
-    index = folders.opened_files(gallery, folder, 1, 1)
+    index = folders.opened_files(gallery, folder, 1, 1, same_rows=False)
     table = measured_table(index, queries, progress)
     chosen, _, seen = enough(table, request.recall)
     return {

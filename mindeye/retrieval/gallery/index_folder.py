@@ -24,7 +24,7 @@ from mindeye.retrieval.gallery.engine import VectorIndex
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.faiss_index import FaissIndex
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.index_record import RECORD, IndexRecord, read_record
+from mindeye.retrieval.gallery.index_record import RECORD, IndexRecord, read_record, shard_marks
 from mindeye.retrieval.gallery.inverted_file import opened
 
 CELLS, SIZES, LISTS, GRAPH = "cells.faiss", "sizes.npy", "lists.bin", "graph.faiss"
@@ -78,11 +78,17 @@ def open_index(gallery: Gallery) -> VectorIndex:
             "them."
         )
     require_files(folder, record)
-    return opened_files(gallery, folder, record.probes, record.candidates)
+    same = record.shards == shard_marks(gallery)
+    return opened_files(gallery, folder, record.probes, record.candidates, same_rows=same)
 
 
-def opened_files(gallery: Gallery, folder: Path, probes: int, candidates: int) -> FaissIndex:
+def opened_files(
+    gallery: Gallery, folder: Path, probes: int, candidates: int, *, same_rows: bool
+) -> FaissIndex:
     """The index in a folder, whether current or not.
+
+    Args:
+        same_rows: whether the same rows can be found as when it was made.
 
     Raises:
         ValueError: a filter has let rows in that it does not hold.
@@ -93,11 +99,11 @@ def opened_files(gallery: Gallery, folder: Path, probes: int, candidates: int) -
         inverted = opened(folder / CELLS)
         inverted.use_lists(folder / LISTS, np.load(folder / SIZES, allow_pickle=False))
         index = inverted.index
-    findable = findable_rows(gallery)
-    require_indexed(gallery, folder, findable)
-    # Rows that a filter has dropped since are passed over.
-    dropped = index.ntotal > findable.sum()
-    findable = findable if dropped else None
+    findable = None
+    # A grown index may still hold rows that were dropped before.
+    if not (same_rows and index.ntotal == gallery.num_kept):
+        findable = findable_rows(gallery)
+        require_indexed(gallery, folder, findable)
     return FaissIndex(gallery, index, probes=probes, candidates=candidates, findable=findable)
 
 

@@ -60,14 +60,14 @@ class IndexRecord:
 
 
 def shard_marks(gallery: Gallery) -> list[dict[str, Any]]:
-    """What tells shards and their kept rows from others."""
+    """What tells shards and their kept rows, whose files are named by content, from others."""
     return [
         {
             "name": one.name,
             "first": one.first,
             "count": one.count,
             "num_kept": one.num_kept,
-            "kept": None if one.kept is None else _digest(gallery.kept_rows(one).tolist()),
+            "kept": None if one.kept is None else str(one.kept),
             "sha256": one.sha256,
         }
         for one in gallery.shards

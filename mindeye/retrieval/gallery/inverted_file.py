@@ -83,7 +83,11 @@ def trained(
     precision: Precision,
     progress: Callable[[int, int], None] | None = None,
 ) -> InvertedFile:
-    """Learns cells and codes from a sample."""
+    """Learns cells and codes.
+
+    Args:
+        sample: training vectors; rotated in place, because two of them may not fit in memory.
+    """
     width = sample.shape[1]
     if choice.kind == "ivf-pq":
         factory = f"IVF{choice.lists},PQ{_pq_bytes(width)}"
@@ -93,7 +97,9 @@ def trained(
     if choice.kind == "ivf-rabitq":
         faiss.downcast_VectorTransform(index.chain.at(0)).init(seed)
         index.chain.at(0).is_trained = True
-    turned = torch.from_numpy(np.ascontiguousarray(_rotated(index, sample)))
+    for start in range(0, len(sample), PQ_SAMPLE):
+        sample[start : start + PQ_SAMPLE] = _rotated(index, sample[start : start + PQ_SAMPLE])
+    turned = torch.from_numpy(sample)
     found = spherical_kmeans(
         turned,
         choice.lists,

@@ -79,7 +79,7 @@ def kills(folder: Path, *, num_vectors: int, number: int, seed: int) -> Iterator
     for one in range(number):
         shutil.rmtree(folder / "index")
         building = folder / "index" / "building"
-        delay = draw.uniform(0, 1.0)
+        delay = draw.uniform(0, 2.0)
         was_alive = kill_at(command, building.exists, delay)
         left = sorted(path.name for path in building.rglob("*") if path.is_file())
         subprocess.run(command, check=True, capture_output=True)

@@ -1,5 +1,6 @@
 """Galleries of simulated vectors, small enough for exact search."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,11 @@ def gallery_of(tmp_path, clustered):
             if not path.exists():
                 np.save(path, clustered.shard(number, count))
             rows = kept.get(number)
+            file = None
             if rows is not None:
-                np.save(folder / "kept" / f"{number}.npy", np.asarray(rows))
+                digest = sha256(np.asarray(rows).tobytes()).hexdigest()[:8]
+                file = Path(f"kept/{number}-{digest}.npy")
+                np.save(folder / file, np.asarray(rows))
             shards.append(
                 GalleryShard(
                     name=f"s{number}",
@@ -39,7 +43,7 @@ def gallery_of(tmp_path, clustered):
                     count=count,
                     num_kept=count if rows is None else len(rows),
                     embeddings=Path(f"embeddings/{number}.npy"),
-                    kept=None if rows is None else Path(f"kept/{number}.npy"),
+                    kept=file,
                     sha256=str(number),
                 )
             )

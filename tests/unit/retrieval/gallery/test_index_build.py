@@ -269,3 +269,20 @@ def test_without_an_index_search_is_exact(gallery_of):
     build(gallery)
     build(gallery, IndexRequest(kind="exact"))
     assert isinstance(open_index(gallery), ExactIndex)
+
+
+def test_a_grown_index_still_leaves_out_what_was_dropped_before(gallery_of, clustered):
+    build(gallery_of(num_shards=2))
+    fewer = gallery_of(num_shards=3, kept={0: range(0, 700, 2)})
+    build(fewer)
+    index = open_index(fewer)
+    assert index.index.ntotal == 2100
+    index.probes, index.candidates = 16, 2100
+    assert recall(index, fewer, clustered.queries(20)) == 1
+
+
+def test_opening_an_unchanged_gallery_reads_no_kept_rows(gallery_of, monkeypatch):
+    gallery = gallery_of(kept={1: range(0, 700, 2)})
+    build(gallery)
+    monkeypatch.setattr(type(gallery), "kept_rows", None)
+    assert isinstance(open_index(gallery), FaissIndex)
