@@ -1,0 +1,233 @@
+"""`mindeye retrieve RUN --gallery G`: for each test image, the picture that a gallery has of it."""
+
+import collections
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+from PIL import Image
+
+from mindeye.files import holds_something, read_json, write_json
+from mindeye.nsd_layout import SIMULATED_FILE
+from mindeye.pictures import save_png
+from mindeye.report.gallery_sheet import Found, SheetRow, gallery_sheet, stacked
+from mindeye.report.tables import write_tsv
+from mindeye.retrieval.gallery.picture_reader import PictureReader
+from mindeye.retrieval.gallery.planted import SAME, likeness
+from mindeye.retrieval.gallery.queries import first_of_alike
+from mindeye.verbs.gallery.searchable import COLUMNS, answers
+from mindeye.verbs.retrieval.gallery_material import GalleryMaterial
+from mindeye.verbs.retrieval.gallery_selection import Selector, fitted
+
+CELLS = ("image_id", *COLUMNS[1:], "second_order", "chosen", "likeness")
+MANIFEST, PICTURES, SHEETS, RECORDS = "manifest.json", "pictures", "sheets", "images"
+SHOWN_ON_SHEET = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSettings:
+    """As published: 300 neighbours, of which the first 16 whose pictures can be had."""
+
+    k: int = 16
+    """Pictures among which is chosen."""
+    candidates: int = 300
+    """Neighbours that are asked for; at most the gallery."""
+    distinct_below: float | None = None
+    """Of neighbours with a higher cosine to each other only the best is taken; None: all are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryRetrieval:
+    """What was found of all test images."""
+
+    records: Sequence[dict[str, Any]]
+    """One an image: `image_id`, `found` (`CELLS` each) and `missing` (why a picture is not)."""
+    about: dict[str, Any]
+
+    @property
+    def without_picture(self) -> list[int]:
+        return [one["image_id"] for one in self.records if not one["found"]]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why pictures could not be had -> how many."""
+        counted = collections.Counter(why for one in self.records for why in one["missing"])
+        return dict(counted)
+
+    def shares(self) -> dict[str, float]:
+        """How often the very picture that was seen is the first, among all found, and chosen."""
+        seen = [[cell["likeness"] >= SAME for cell in one["found"]] for one in self.records]
+        chosen = [
+            any(cell["chosen"] and cell["likeness"] >= SAME for cell in one["found"])
+            for one in self.records
+        ]
+        return {
+            "most similar": float(np.mean([hits[:1] == [True] for hits in seen])),
+            "among those shown": float(np.mean([any(hits) for hits in seen])),
+            "chosen": float(np.mean(chosen)),
+        }
+
+
+def retrieve_from_gallery(
+    material: GalleryMaterial,
+    selector: Selector,
+    reader: PictureReader,
+    settings: RetrievalSettings,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> GalleryRetrieval:
+    """Writes a picture, a sheet and a record of each image; a killed one goes on.
+
+    Raises:
+        ValueError: fewer candidates than pictures, or `out` holds something else.
+    """
+    if not 1 <= settings.k <= settings.candidates:
+        raise ValueError(
+            f"{settings.k} pictures cannot be chosen from {settings.candidates} candidates. "
+            "Raise --candidates, or lower --k."
+        )
+    about = {**material.about, **selector.about, "settings": asdict(settings)}
+    _claim(out, about)
+    absent = [n for n, one in enumerate(about["image_ids"]) if not _record_path(out, one).exists()]
+    total = len(material.image_ids)
+    asked = min(settings.candidates, material.gallery.num_kept)
+    if settings.k > asked:
+        raise ValueError(
+            f"{settings.k} pictures are asked for, but {material.gallery.path} has {asked} "
+            f"vectors. Choose --k from 1 to {asked}."
+        )
+    if absent:
+        scores, rows = material.index.search(material.brain[absent], asked)
+        for done, (image, near_scores, near_rows) in enumerate(
+            zip(absent, scores, rows, strict=True)
+        ):
+            _retrieve_one(
+                material, selector, reader, settings, out, image, (near_scores, near_rows)
+            )
+            if progress is not None:
+                progress(total - len(absent) + done + 1, total)
+    records = [read_json(_record_path(out, one)) for one in about["image_ids"]]
+    found = GalleryRetrieval(records=records, about=about)
+    _finish(out, found)
+    return found
+
+
+def _retrieve_one(
+    material: GalleryMaterial,
+    selector: Selector,
+    reader: PictureReader,
+    settings: RetrievalSettings,
+    out: Path,
+    image: int,
+    near: tuple[Float32[np.ndarray, "found"], Int64[np.ndarray, "found"]],
+) -> None:
+    """Picture and sheet first, the record last: it says that all is there."""
+    scores, rows = near
+    image_id, images = int(material.image_ids[image]), material.run.prepared.images
+    side = images.shape[1]
+    if settings.distinct_below is not None:
+        places = first_of_alike(material.gallery.vectors(rows), settings.distinct_below)
+        scores, rows = scores[places], rows[places]
+    places, pictures, missing = _first_pictures(reader, rows, settings.k, side)
+    found = answers(material.gallery, str(image_id), scores[places], rows[places])
+    if found:
+        stack = np.stack(pictures)
+        second = selector.scores(image, rows[places], stack)
+        best = int(second.argmax())
+        look = material.looks[image][None]
+        alike = likeness(look, material.gallery.vectors(rows[places]))[0]
+        for number, cell in enumerate(found):
+            cell.pop("query")
+            cell |= {"rank": int(places[number]) + 1, "chosen": number == best}
+            cell["second_order"] = round(float(second[number]), 6)
+            cell["likeness"] = round(float(alike[number]), 6)
+        save_png(stack[best], out / PICTURES / f"{image_id:05d}.png")
+        (seen,) = images[material.run.prepared.rows_of(np.array([image_id]))]
+        row = SheetRow(label=f"seen: {image_id}", asked=seen, found=_tiles(found, stack))
+        save_png(gallery_sheet([row]), out / SHEETS / f"{image_id:05d}.png")
+    record = {"image_id": image_id, "found": found, "missing": missing}
+    write_json(_record_path(out, image_id), record)
+
+
+def _first_pictures(
+    reader: PictureReader, rows: Int64[np.ndarray, "found"], k: int, side: int
+) -> tuple[list[int], list[UInt8[np.ndarray, "_side _side 3"]], list[str]]:
+    """Places and pictures of the first k that can be had, and why those between cannot."""
+    places, pictures, missing, at = [], [], [], 0
+    while len(places) < k and at < len(rows):
+        wanted = rows[at : at + k - len(places)]
+        for place, got in enumerate(reader.read(wanted), start=at):
+            if got.picture is None:
+                missing.append(got.why)
+            else:
+                places.append(place)
+                pictures.append(fitted(got.picture, side))
+        at += len(wanted)
+    return places, pictures, missing
+
+
+def _tiles(
+    found: Sequence[dict[str, Any]], pictures: UInt8[np.ndarray, "found side side 3"]
+) -> list[Found]:
+    return [
+        Found(
+            picture=picture,
+            text=f"{cell['rank']}: {cell['cosine']:.3f} / {cell['second_order']:.3f}",
+            chosen=cell["chosen"],
+        )
+        for cell, picture in zip(found, pictures, strict=True)
+    ]
+
+
+def _claim(out: Path, about: dict[str, Any]) -> None:
+    marker = out / MANIFEST
+    if marker.is_file():
+        before = read_json(marker)
+        moved = ("run", "gallery")
+        other = sorted(
+            name for name in {*before, *about} - {*moved} if before.get(name) != about.get(name)
+        )
+        if before["gallery"]["manifest"] != about["gallery"]["manifest"]:
+            other.append("gallery")
+        if other:
+            raise ValueError(
+                f"{out} holds what was retrieved otherwise ({', '.join(other)} differ). "
+                "Choose another folder, or delete this one."
+            )
+        return
+    if holds_something(out):
+        raise ValueError(f"{out} is not empty and holds no retrieval. Choose another folder.")
+    write_json(marker, about)
+
+
+def _record_path(out: Path, image_id: int) -> Path:
+    return out / RECORDS / f"{image_id:05d}.json"
+
+
+def _finish(out: Path, found: GalleryRetrieval) -> None:
+    about = found.about
+    simulated = about["simulated"] or about["gallery"]["simulated"]
+    cells = [
+        [{**cell, "image_id": one["image_id"]}[name] for name in CELLS]
+        for one in found.records
+        for cell in one["found"]
+    ]
+    write_tsv(out / "retrieved.tsv", CELLS, cells, simulated=simulated)
+    summary = {"shares": found.shares(), "without picture": found.without_picture}
+    write_json(out / "retrieved.json", {**about, **summary, "missing": found.reasons})
+    if simulated is not None and (out / PICTURES).is_dir():
+        write_json(out / PICTURES / SIMULATED_FILE, simulated)
+    sheets = list(_sheets(out, found))
+    if sheets:
+        save_png(stacked(sheets), out / "sheet.png")
+
+
+def _sheets(out: Path, found: GalleryRetrieval) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:
+    """Of the first images that have one."""
+    shown = [one["image_id"] for one in found.records if one["found"]][:SHOWN_ON_SHEET]
+    for image_id in shown:
+        with Image.open(out / SHEETS / f"{image_id:05d}.png") as sheet:
+            yield np.asarray(sheet.convert("RGB"))
