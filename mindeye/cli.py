@@ -21,6 +21,7 @@ from mindeye.verbs.first_process import first_speaks, stream_for
 from mindeye.verbs.gallery.gallery_options import gallery_options, perform_gallery
 from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
+from mindeye.verbs.retrieval.retrieve_options import perform_retrieve, retrieve_options
 from mindeye.verbs.shared_options import given_generator, given_quirks, given_settings
 from mindeye.verbs.training.train_options import perform_train, train_options
 
@@ -69,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.prepare_options, _prepare),
         (train_options, perform_train),
         (verb_options.reconstruct_options, _reconstruct),
-        (verb_options.retrieve_options, _retrieve),
+        (retrieve_options, perform_retrieve),
         (evaluate_options, perform_evaluate),
         (compare_options, perform_compare),
         (verb_options.report_options, _report),
@@ -176,21 +177,6 @@ def _reconstruct(options: argparse.Namespace) -> None:
     _print_banner(about["simulated"], about)
 
 
-def _retrieve(options: argparse.Namespace) -> None:
-    from mindeye.verbs.retrieval.retrieve import name_of, retrieve_run
-
-    result = retrieve_run(
-        options.run,
-        subject=options.subject,
-        data=options.data,
-        pool_sizes=options.pools,
-        seed=options.seed,
-        **given_quirks(options),
-        device=options.device,
-    )
-    _print_scores(result, options.run / f"{name_of(result.about)}.json")
-
-
 def _report(options: argparse.Namespace) -> None:
     from mindeye.verbs.report import ReportParts, report_run
 
@@ -222,14 +208,6 @@ def _convert(options: argparse.Namespace) -> None:
     run = convert_checkpoint(family, path, **given, progress=stages)
     stages.close()
     print(f"run: {run.path}")
-
-
-def _print_scores(result, path: Path) -> None:
-    from mindeye.report.tables import format_rows
-
-    print(format_rows(result.rows))
-    print(f"rows: {path}")
-    _print_banner(result.about["simulated"], result.about)
 
 
 def _print_banner(simulated: Mapping | None, about: Mapping | None = None) -> None:

@@ -136,20 +136,6 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     return verb
 
 
-def retrieve_options(verbs) -> argparse.ArgumentParser:
-    """`mindeye retrieve`."""
-    about = "image retrieval and brain retrieval among a run's test images"
-    verb = add_verb(verbs, "retrieve", about, "mindeye retrieve runs/one --pools 100")
-    add_run(verb)
-    verb.add_argument("--pools", type=int, nargs="+", help="pool sizes; default: 2 to all")
-    add_quirks(verb, "exchanged_labels=on")
-    add_seed(verb, "of the bootstrap, and of drawn pools")
-    add_subject(verb)
-    add_data(verb)
-    add_device(verb)
-    return verb
-
-
 def convert_options(verbs) -> argparse.ArgumentParser:
     """`mindeye convert`."""
     about = "a published checkpoint to a run (or MindEye2's unCLIP to a generator), or back"
