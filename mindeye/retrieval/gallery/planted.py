@@ -186,7 +186,8 @@ def planted_accuracy(
     for beaten_by in range(min(top, drawn + 1)):
         ways = _log_choose(rivals, beaten_by) + _log_choose(others - rivals, drawn - beaten_by)
         probability += np.exp(ways - all_ways)
-    return probability.clip(0.0, 1.0)
+    # Logarithms of factorials leave a certain hit at 1 - 1e-11; intervals ask for whole numbers.
+    return probability.clip(0.0, 1.0).round(9)
 
 
 def expected_rank(

@@ -97,6 +97,9 @@ def test_accuracy_in_drawn_subsets_is_their_mean_and_that_of_pools():
         padded = np.concatenate([rivals, np.zeros(57, int)])
         np.testing.assert_allclose(exact, pool_accuracy(padded, drawn + 1, top)[:4], atol=1e-9)
     assert planted_accuracy(rivals, others, None, 5).tolist() == [1, 1, 0, 0]
+    many = np.full(4, 100_000)
+    assert planted_accuracy(rivals, many, 100_000, 5).tolist() == [1, 1, 0, 0]
+    assert planted_accuracy(rivals, many, 1000, 100).tolist() == [1, 1, 1, 1]
     np.testing.assert_allclose(expected_rank(rivals, others, 30), [1, 1.5, 3.5, 21])
     np.testing.assert_allclose(expected_rank(rivals, others, None), [1, 2, 6, 41])
     with pytest.raises(ValueError, match="61 distractors cannot be drawn from 60"):
