@@ -12,7 +12,7 @@ class EngineChoice:
     """An engine, and for one past this machine where it is."""
 
     engine: str = "faiss"
-    """`faiss`: exact search; `milvus`: see `MilvusConfig`."""
+    """`faiss`: the gallery's index, or exact search; `milvus`: see `MilvusConfig`."""
     uri: str = ""
     token: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

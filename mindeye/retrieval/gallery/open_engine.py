@@ -4,8 +4,8 @@ from importlib.util import find_spec
 
 from mindeye.retrieval.gallery.engine import VectorIndex
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
-from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.index_folder import open_index
 
 
 def open_engine(gallery: Gallery, choice: EngineChoice) -> VectorIndex:
@@ -13,10 +13,10 @@ def open_engine(gallery: Gallery, choice: EngineChoice) -> VectorIndex:
 
     Raises:
         LookupError: the extra `milvus` is not installed.
-        OSError, ValueError: see `open_milvus`.
+        OSError, ValueError: see `open_milvus` and `open_index`.
     """
     if choice.engine == "faiss":
-        return ExactIndex(gallery)
+        return open_index(gallery)
     require_milvus()
     from mindeye.retrieval.gallery.milvus_engine import open_milvus
 

@@ -10,8 +10,8 @@ from jaxtyping import Float32, Int64
 
 from mindeye.retrieval.gallery.download import Downloader, DownloadLimits
 from mindeye.retrieval.gallery.engine import VectorIndex
-from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.index_folder import open_index
 from mindeye.retrieval.gallery.picture_reader import PictureReader
 
 CAPTIONS, ADDRESSES, KEYS = ("caption", "TEXT", "text"), ("url", "URL"), ("key", "KEY", "hash")
@@ -38,8 +38,12 @@ def open_reader(gallery: Gallery, fetching: Fetching) -> PictureReader:
 
 
 def searcher(gallery: Gallery) -> VectorIndex:
-    """The gallery's index, or exact search where it has none."""
-    return ExactIndex(gallery)
+    """The gallery's index, or exact search where it has none.
+
+    Raises:
+        ValueError: see `open_index`.
+    """
+    return open_index(gallery)
 
 
 def answers(
