@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
-from torch.nn import functional
 
 from mindeye.pictures import as_images
 from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import OpenRun, open_run
+from mindeye.reconstruction.gallery_queries import (
+    first_tokens,
+    network_of,
+    picture_queries,
+    require_comparable,
+    require_same_network,
+    text_queries,
+)
+from mindeye.reconstruction.opening import clip_of, open_run
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.serving.service import BrainImages
 from mindeye.run import RunFolder
@@ -23,17 +29,13 @@ class ClipQueries:
 
     clip: ClipTarget
 
-    @torch.inference_mode()
     def embed_text(self, text: str) -> Float32[np.ndarray, "features"]:
-        return self.clip.text_embeddings([text])[0].float().cpu().numpy()
+        return text_queries(self.clip, [text])[0]
 
-    @torch.inference_mode()
     def embed_picture(
         self, picture: UInt8[np.ndarray, "height width 3"]
     ) -> Float32[np.ndarray, "features"]:
-        device = self.clip.model.visual.proj.device
-        tokens = self.clip.tokens(as_images(central_square(picture)[None]).to(device))
-        return functional.normalize(tokens[0, 0].float(), dim=-1).cpu().numpy()
+        return picture_queries(self.clip, as_images(central_square(picture)[None]))[0]
 
 
 def central_square(
@@ -61,14 +63,10 @@ def query_clip(
     if folder is None and run is not None:
         folder = Path(RunFolder(path=run).provenance()["paths"]["clip"] or OFFLINE_CLIP)
     clip = load_clip(folder, device)
-    if without_form(clip.identity) == without_form(gallery.network):
-        return ClipQueries(clip=clip)
-    if folder is None:
+    if folder is None and network_of(clip.identity) != network_of(gallery.network):
         return None
-    raise ValueError(
-        f"{gallery.path} was embedded by {gallery.network}, but {folder} is {clip.identity}. "
-        "Give the folder of that network with --clip."
-    )
+    require_same_network(gallery, clip, "the offline CLIP" if folder is None else str(folder))
+    return ClipQueries(clip=clip)
 
 
 def brain_images(
@@ -82,35 +80,19 @@ def brain_images(
         FileNotFoundError, LookupError: see `open_run`.
         ValueError: the run has learned another CLIP, or tokens without an embedding among them.
     """
+    clip = clip_of(RunFolder(path=path))
+    require_comparable(clip, str(path))
+    require_same_network(gallery, clip, f"the CLIP that {path} has learned")
     run = open_run(path, subject=subject, data=data, device=device)
-    _require_same_space(run, gallery)
     decoded = decode(run.decoder, run.prepared.repeats("test"))
-    tokens = decoded.embeddings.unflatten(1, run.decoder.architecture.token_shape)
-    embeddings = functional.normalize(tokens[:, 0].float(), dim=-1)
+    token_shape = run.decoder.architecture.token_shape
 
     def seen(image_id: int) -> UInt8[np.ndarray, "height width 3"]:
         return np.array(run.prepared.images[run.prepared.rows_of(np.array([image_id]))[0]])
 
     images = BrainImages(
-        image_ids=decoded.image_ids.numpy(), embeddings=embeddings.cpu().numpy(), seen=seen
+        image_ids=decoded.image_ids.numpy(),
+        embeddings=first_tokens(decoded.embeddings, token_shape),
+        seen=seen,
     )
     return images, run.about["simulated"]
-
-
-def without_form(identity: str) -> str:
-    """A CLIP's identity: all its forms of tokens have the same embedding."""
-    return identity.removesuffix("+embedding").removesuffix("+patches")
-
-
-def _require_same_space(run: OpenRun, gallery: Gallery) -> None:
-    learned = run.provenance["networks"]["clip"]
-    if run.provenance.get("clip_tokens") == "patches":
-        raise ValueError(
-            f"{run.folder.path} decodes patch tokens, which hold no embedding to search by. "
-            "Give a run that was trained on projected tokens, or leave --run out."
-        )
-    if without_form(learned) != without_form(gallery.network):
-        raise ValueError(
-            f"{run.folder.path} was trained on {learned}, but {gallery.path} was embedded by "
-            f"{gallery.network}. Build the gallery with the CLIP of the run."
-        )
