@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.progress import Stages
 from mindeye.verbs.shared_options import add_seed, add_verb
 
@@ -38,6 +39,7 @@ def index_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("--dry-run", action="store_true", help="only say what would be built")
     cores = "default: all cores that this process may use; fewer on a busy machine"
     verb.add_argument("--threads", type=int, help=cores)
+    add_engine(verb, builds=True)
     add_seed(verb, "of training vectors, cells and made-up queries")
     return verb
 
@@ -55,6 +57,11 @@ def perform_index(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.retrieval.gallery.index_folder import check_files, require_current
 
     gallery = open_gallery(options.gallery)
+    if engine_of(options).engine == "milvus":
+        from mindeye.verbs.gallery.index_milvus import perform_milvus_index
+
+        yield from perform_milvus_index(gallery, options)
+        return
     if options.check:
         folder = require_current(gallery)
         yield f"{folder}: {check_files(folder):,} bytes, as they were written"

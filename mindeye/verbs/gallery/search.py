@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from mindeye.reconstruction.gallery_queries import (
 from mindeye.report.gallery_sheet import Found, SheetRow, gallery_sheet
 from mindeye.report.tables import write_tsv
 from mindeye.retrieval.gallery.download import Unfetched, decoded
+from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import Gallery, open_gallery
+from mindeye.retrieval.gallery.open_engine import open_engine
 from mindeye.retrieval.gallery.picture_reader import MOST_PIXELS, PictureReader
 from mindeye.retrieval.gallery.queries import distinct_neighbours, read_queries
 from mindeye.targets.clip import load_clip
@@ -29,7 +31,6 @@ from mindeye.verbs.gallery.searchable import (
     Fetching,
     answers,
     open_reader,
-    searcher,
     simulated_gallery,
 )
 
@@ -49,6 +50,7 @@ class SearchRequest:
     clip: Path | None = None
     """Folder of the network that embeds pictures and texts; None: the offline one."""
     device: str = "cpu"
+    engine: EngineChoice = field(default_factory=EngineChoice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def search_gallery(path: Path, request: SearchRequest) -> Search:
         raise ValueError("Nothing is searched for. Give --image, --text or --embedding.")
     gallery = open_gallery(path)
     questions, notes = _questions(gallery, request)
-    index = searcher(gallery)
+    index = open_engine(gallery, request.engine)
     vectors = np.stack([one.vector for one in questions])
     if request.distinct_below is None:
         scores, rows = index.search(vectors, request.k)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.gallery.fetch_options import add_fetching, given_fetching
 from mindeye.verbs.shared_options import add_device, add_verb
 
@@ -31,6 +32,7 @@ def search_options(actions) -> argparse.ArgumentParser:
     action.add_argument("--out", type=Path, help=out)
     action.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_fetching(action)
+    add_engine(action)
     add_device(action)
     return action
 
@@ -49,6 +51,7 @@ def perform_search(options: argparse.Namespace) -> Iterator[str]:
         distinct_below=options.deduplicate,
         clip=options.clip,
         device=options.device,
+        engine=engine_of(options),
     )
     search = search_gallery(options.gallery, request)
     missing = []
