@@ -1,6 +1,8 @@
 """Where a generator's weights are looked for, and what is said when they are not there."""
 
 import shutil
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -18,12 +20,16 @@ COMMIT = "2926f8e11ea526b562cd592b099fcf9c2985d0b7"
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    """An empty cache of the hub, and no way to fetch anything."""
+def cache(tmp_path, monkeypatch) -> Iterator[Path]:
+    """An empty cache of the hub; whoever asks the net for anything fails the test."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hub_cache.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    return tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    asked = []
+    # Raising alone would not do: the hub's client takes that for a net that is down.
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *names, **more: asked.append(names) or [])
+    yield tmp_path / "hub"
+    assert asked == []
 
 
 @pytest.fixture(scope="module")
