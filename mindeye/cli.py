@@ -20,6 +20,7 @@ from mindeye.verbs.evaluation.evaluate_options import evaluate_options, perform_
 from mindeye.verbs.first_process import first_speaks, stream_for
 from mindeye.verbs.gallery.gallery_options import gallery_options, perform_gallery
 from mindeye.verbs.progress import Stages, watch
+from mindeye.verbs.refine_options import perform_refine, refine_options
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.retrieval.retrieve_options import perform_retrieve, retrieve_options
 from mindeye.verbs.shared_options import given_generator, given_quirks, given_settings
@@ -80,6 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
         (decode_options, perform_decode),
         (doctor_options, perform_doctor),
         (caption_options, perform_caption),
+        (refine_options, perform_refine),
         (bench_options, perform_bench),
         (gallery_options, perform_gallery),
     ):

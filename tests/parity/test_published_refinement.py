@@ -1,78 +1,25 @@
 """MindEye2's refinement as its released code steps, image by image, against ours in a batch."""
 
 import itertools
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL,
-    EulerDiscreteScheduler,
-    StableDiffusionXLImg2ImgPipeline,
-    UNet2DConditionModel,
-)
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-)
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from mindeye.reconstruction.generators.refinement import NEGATIVE_PROMPT, load_refiner
-from mindeye.reconstruction.generators.sdxl import SCHEDULE
-from mindeye.verbs.benchmarks.random_sdxl import (
-    TINY_SDXL_UNET,
-    TINY_VAE,
-    random_unet,
-    random_vae,
-)
+from mindeye.verbs.benchmarks.random_sdxl_pipeline import write_random_sdxl
 
 LARGEST = 1e-5
 SIDE = 64
 PROMPTS = ["a boat", "two dogs on a sofa"]
-LETTERS = "abcdefghijklmnopqrstuvwxyz,"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Tiny random SDXL: text encoders 8 + 12 wide, pooled text 12."""
-    place = tmp_path_factory.mktemp("sdxl")
-    words = [*LETTERS, *(f"{one}</w>" for one in LETTERS), "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = place / "vocab.json"
-    vocabulary.write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (place / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(str(vocabulary), str(place / "merges.txt"), model_max_length=77)
-
-    def text_config(width: int, **more) -> CLIPTextConfig:
-        return CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            bos_token_id=len(words) - 2,
-            eos_token_id=len(words) - 1,
-            **more,
-        )
-
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(0)
-        encoders = {
-            "text_encoder": CLIPTextModel(text_config(8)),
-            "text_encoder_2": CLIPTextModelWithProjection(text_config(12, projection_dim=12)),
-        }
-    unet = {**TINY_SDXL_UNET, "projection_class_embeddings_input_dim": 12 + 36}
-    StableDiffusionXLImg2ImgPipeline(
-        unet=random_unet(unet),
-        vae=random_vae(TINY_VAE),
-        scheduler=EulerDiscreteScheduler.from_config({**SCHEDULE, "timestep_spacing": "leading"}),
-        tokenizer=tokenizer,
-        tokenizer_2=tokenizer,
-        **encoders,
-    ).save_pretrained(place / "pipeline")
-    return place / "pipeline"
+    return write_random_sdxl(tmp_path_factory.mktemp("sdxl") / "tiny")
 
 
 def seeds() -> list[torch.Generator]:

@@ -28,6 +28,7 @@ FUNCTION_OF = {
     "decode": "mindeye.verbs.reconstruct.settings_for",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
     "caption": "mindeye.verbs.reconstruct.settings_for",
+    "refine": "mindeye.verbs.refine.refine_folder",
     "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
     "gallery": "mindeye.verbs.gallery.build_request.request_of",
 }
@@ -72,6 +73,7 @@ def arguments_of(tmp_path, config_path):
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],
         "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
         "caption": ["caption", run, "--out", out],
+        "refine": ["refine", run, "--captions", "captions.tsv", "--out", out],
         "bench": ["bench", "retrieval", run],
         "gallery": ["gallery", "build", str(tmp_path / "absent"), "--out", out],
     }

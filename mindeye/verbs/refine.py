@@ -1,0 +1,169 @@
+"""`mindeye refine`: reconstructions and captions -> reconstructions that SDXL has drawn over."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mindeye.config import to_mapping
+from mindeye.files import sha256_of
+from mindeye.pictures import as_images, as_pictures
+from mindeye.reconstruction.candidate_noise import candidate_generators
+from mindeye.reconstruction.drawing import STAGES
+from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.generators.refinement import (
+    GUIDANCE,
+    KEPT_STEPS,
+    NEGATIVE_PROMPT,
+    SIDE,
+    STEPS,
+    SdxlRefiner,
+    load_refiner,
+)
+from mindeye.reconstruction.picture_folder import (
+    ARRAYS,
+    Reconstruction,
+    begin_folder,
+    finish_folder,
+    is_finished,
+    load_reconstruction,
+)
+from mindeye.reconstruction.picture_parts import missing_images, save_image_parts
+from mindeye.reconstruction.settings import steps_to_skip
+from mindeye.verbs.device import require_device
+from mindeye.verbs.evaluation.caption_part import read_captions
+from mindeye.verbs.saved_results import read_manifest, read_pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinementConfig:
+    """As MindEye2 refines."""
+
+    steps: int = STEPS
+    strength: float = KEPT_STEPS / STEPS
+    """Share of the steps that are run."""
+    guidance: float = GUIDANCE
+    negative_prompt: str = NEGATIVE_PROMPT
+    side: int = SIDE
+    """Of the refined pictures, in pixels."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}. Choose 1 or more.")
+        steps_to_skip(self.steps, self.strength)
+
+
+def refine_folder(
+    reconstructions: Path,
+    out: Path,
+    captions: Path,
+    config: RefinementConfig,
+    *,
+    generator_source: Path | None,
+    execution: GeneratorExecution = PLAIN,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Reconstruction:
+    """Refines the chosen candidate of each image into `out`, a folder of the same form.
+
+    A rerun refines only the images that are missing. What was chosen stays chosen: its score is
+    that of the picture which was refined. The quirk `blended_with_blurry` of the first drawing
+    blends the refined pictures.
+
+    Args:
+        generator_source: folder of an SDXL checkpoint with its text encoders.
+
+    Raises:
+        FileNotFoundError: no reconstructions, captions or checkpoint there.
+        LookupError: an image without a caption.
+        ValueError: `out` holds other pictures, or no checkpoint is named.
+    """
+    require_device(device)
+    if generator_source is None:
+        raise ValueError(
+            "Any SDXL checkpoint refines, so none is the default. Give the folder of one in "
+            "diffusers' layout with --generator-source."
+        )
+    manifest, drawn = read_manifest(reconstructions), read_pictures(reconstructions)
+    image_ids = drawn.image_ids.tolist()
+    prompts = prompts_of(captions, image_ids)
+    refiner = load_refiner(generator_source, device, execution, side=config.side)
+    settings = replace(manifest.settings, candidates=1)
+    refined = {
+        **to_mapping(config),
+        "captions": sha256_of(captions),
+        "pictures": sha256_of(reconstructions / ARRAYS),
+        "drawn_by": manifest.generator,
+    }
+    identity = {
+        "settings": to_mapping(settings),
+        "generator": refiner.identity,
+        "image_ids": image_ids,
+        "about": {**manifest.about, "refined": refined},
+    }
+    begin_folder(out, identity)
+    if is_finished(out):
+        return load_reconstruction(out)
+    missing = missing_images(out, image_ids)
+    for row, image_id in enumerate(image_ids):
+        if image_id in missing:
+            arrays = refined_image(drawn, row, prompts[image_id], refiner, config, settings.seed)
+            save_image_parts(out, arrays, missing)
+        if progress:
+            progress(row + 1, len(image_ids))
+    return finish_folder(out, settings, refiner.identity)
+
+
+def prompts_of(captions: Path, image_ids: list[int]) -> Mapping[int, str]:
+    """The first caption of each image.
+
+    Raises:
+        LookupError: images without one.
+    """
+    texts = {image_id: found[0] for image_id, found in read_captions(captions).items()}
+    without = [image_id for image_id in image_ids if image_id not in texts]
+    if without:
+        raise LookupError(
+            f"{captions} has no caption of {len(without)} of {len(image_ids)} images, first id "
+            f"{without[0]}. Write it for these images with `mindeye caption`."
+        )
+    return texts
+
+
+@torch.inference_mode()
+def refined_image(
+    drawn: Reconstruction,
+    row: int,
+    prompt: str,
+    refiner: SdxlRefiner,
+    config: RefinementConfig,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """What `finish_folder` takes of one image; its chosen candidate, not blended, is refined."""
+    started = time.perf_counter()
+    image_ids = drawn.image_ids[row : row + 1]
+    device = refiner.pipeline.unet.device
+    chosen = as_images(drawn.candidates[row, drawn.chosen[row]][None]).to(device)
+    pictures = refiner.refine(
+        chosen,
+        [prompt],
+        generators=candidate_generators(seed, image_ids.tolist(), 1),
+        steps=config.steps,
+        strength=config.strength,
+        guidance=config.guidance,
+        negative_prompt=config.negative_prompt,
+    )
+    seconds = np.zeros((1, 1, len(STAGES)), np.float32)
+    candidates = as_pictures(pictures)[:, None]
+    seconds[..., STAGES.index("generator")] = time.perf_counter() - started
+    arrays = {
+        "image_ids": image_ids,
+        "candidates": candidates,
+        "scores": drawn.chosen_scores[row : row + 1, None],
+        "chosen": np.zeros(1, np.int64),
+        "seconds": seconds,
+    }
+    return arrays if drawn.blurry is None else arrays | {"blurry": drawn.blurry[row : row + 1]}

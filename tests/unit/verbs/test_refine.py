@@ -1,0 +1,109 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mindeye.cli import main
+from mindeye.pictures import as_images, as_pictures
+from mindeye.reconstruction.candidate_noise import candidate_generators
+from mindeye.reconstruction.generators.refinement import load_refiner
+from mindeye.reconstruction.picture_folder import load_reconstruction
+from mindeye.verbs.benchmarks.random_sdxl_pipeline import write_random_sdxl
+from mindeye.verbs.refine import RefinementConfig, refine_folder
+from mindeye.verbs.saved_results import read_manifest, read_pictures
+
+CONFIG = RefinementConfig(steps=4, strength=0.5, side=64)
+
+
+@pytest.fixture(scope="module")
+def sdxl(tmp_path_factory):
+    return write_random_sdxl(tmp_path_factory.mktemp("sdxl") / "tiny")
+
+
+@pytest.fixture
+def drawn(finished_run):
+    return finished_run / "reconstructions"
+
+
+@pytest.fixture
+def captions(drawn, tmp_path):
+    ids = load_reconstruction(drawn).image_ids.tolist()
+    path = tmp_path / "captions.tsv"
+    lines = [f"{image_id}\ta boat, {'big ' * row}" for row, image_id in enumerate(ids)]
+    path.write_text("\n".join(["image_id\tcaption", *lines]) + "\n")
+    return path
+
+
+def test_the_chosen_candidates_are_drawn_over_and_the_folder_keeps_its_form(
+    drawn, captions, sdxl, tmp_path
+):
+    refined = refine_folder(drawn, tmp_path / "out", captions, CONFIG, generator_source=sdxl)
+    before = read_pictures(drawn)
+    assert refined.image_ids.tolist() == before.image_ids.tolist()
+    assert refined.candidates.shape == (len(before.image_ids), 1, 64, 64, 3)
+    np.testing.assert_array_equal(refined.scores[:, 0], before.chosen_scores)
+    row, seed = 3, read_manifest(drawn).settings.seed
+    with torch.inference_mode():
+        expected = load_refiner(sdxl, side=64).refine(
+            as_images(before.candidates[row, before.chosen[row]][None]),
+            ["a boat, big big big"],
+            generators=candidate_generators(seed, [int(before.image_ids[row])], 1),
+            steps=4,
+            strength=0.5,
+        )
+    np.testing.assert_array_equal(refined.pictures[row], as_pictures(expected)[0])
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.settings == replace(read_manifest(drawn).settings, candidates=1)
+    assert manifest.generator.startswith("sdxl-refiner-")
+    assert manifest.about["refined"]["drawn_by"] == read_manifest(drawn).generator
+    assert manifest.about["refined"]["negative_prompt"].startswith("painting, extra fingers")
+    lines = (tmp_path / "out" / "choices.jsonl").read_text().splitlines()
+    assert len(lines) == len(before.image_ids)
+    assert json.loads(lines[0])["seconds"]["generator"] > 0
+
+
+def test_a_refinement_that_was_stopped_goes_on_to_the_same_bytes(drawn, captions, sdxl, tmp_path):
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    given = {"generator_source": sdxl}
+    with pytest.raises(KeyboardInterrupt):
+        refine_folder(drawn, tmp_path / "one", captions, CONFIG, progress=stop, **given)
+    assert not (tmp_path / "one" / "reconstructions.safetensors").exists()
+    refine_folder(drawn, tmp_path / "one", captions, CONFIG, **given)
+    refine_folder(drawn, tmp_path / "two", captions, CONFIG, **given)
+    one, two = (
+        (tmp_path / name / "reconstructions.safetensors").read_bytes() for name in ("one", "two")
+    )
+    assert one == two
+    other = replace(CONFIG, guidance=2.0)
+    with pytest.raises(ValueError, match="holds other reconstructions"):
+        refine_folder(drawn, tmp_path / "one", captions, other, **given)
+
+
+def test_the_command_refines_and_refuses_what_is_missing(drawn, captions, sdxl, tmp_path, capsys):
+    def refusal(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main([*words, *arguments])
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    out = tmp_path / "out"
+    words = ["refine", str(drawn), "--captions", str(captions), "--out", str(out)]
+    assert "--generator-source" in refusal()
+    assert "model_index.json is missing" in refusal("--generator-source", str(tmp_path))
+    words += ["--generator-source", str(sdxl), "--side", "64", "--steps", "2"]
+    assert "strength is 0.0; it must lie in (0, 1]" in refusal("--strength", "0")
+    lines = captions.read_text().splitlines()
+    captions.write_text("\n".join(lines[:-1]) + "\n")
+    assert "has no caption of 1 of 8 images, first id" in refusal()
+    assert not out.exists()
+    captions.write_text("\n".join(lines) + "\n")
+    main(words)
+    shown = capsys.readouterr().out
+    assert f"pictures: {out / 'pictures'}" in shown
+    assert "SIMULATED" in shown.upper()
+    assert len(list((out / "pictures").glob("*.png"))) == 8
