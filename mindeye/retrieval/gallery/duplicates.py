@@ -124,8 +124,9 @@ def near_duplicates(
 
 def _unit_blocks(gallery: Gallery) -> Iterator[Block]:
     """At length 1 beyond what float16 holds: a vector and its copy have a cosine of 1."""
-    for rows, vectors in embedding_blocks(gallery):
-        yield Block(rows, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    for block in embedding_blocks(gallery):
+        unit = block.vectors / np.linalg.norm(block.vectors, axis=1, keepdims=True)
+        yield Block(block.rows, unit, unit)
 
 
 def _first_blocks(gallery: Gallery, number: int) -> Iterator[Block]:
@@ -141,7 +142,7 @@ def _by_pairs(
     first = np.full(len(block.rows), -1)
     cosine = np.zeros(len(block.rows), dtype=np.float32)
     open_rows = np.flatnonzero(~dropped[block.rows])
-    for rows, vectors in earlier:
+    for rows, vectors, _ in earlier:
         staying = np.flatnonzero(~dropped[rows])
         if not len(staying):
             continue
