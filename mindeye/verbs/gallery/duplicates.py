@@ -43,18 +43,19 @@ def drop_duplicates(
         exact: whether every pair is compared also in large galleries.
 
     Raises:
-        ValueError: `above` is no cosine, or the gallery is large.
+        ValueError: `above` is no cosine, or the gallery is large and has no index.
     """
     if not 0 < above <= 1:
         raise ValueError(f"--above {above} is no cosine of pictures alike. Choose up to 1.")
-    gallery = with_duplicates(open_gallery(path))
-    _require_few(gallery, exact)
-    engine = "every pair"
+    named = open_gallery(path)
+    gallery = with_duplicates(named)
+    index = _index_of(named, gallery, exact)
+    engine = "every pair" if index is None else index.about
     work = path / "duplicates" / _identity(gallery, above, engine)
     same = same_pictures(gallery)
     without = np.zeros(gallery.num_rows, dtype=bool)
     without[same.rows] = True
-    near = near_duplicates(gallery, above, without, work, progress=progress)
+    near = near_duplicates(gallery, above, without, work, index, progress)
     with one_at_a_time(path):
         told = {"above": above, "engine": engine, "same": len(same.rows), "near": len(near.rows)}
         without[near.rows] = True
@@ -109,13 +110,21 @@ def with_duplicates(gallery: Gallery) -> Gallery:
     return replace(gallery, shards=shards, about=about)
 
 
-def _require_few(gallery: Gallery, exact: bool) -> None:
-    """Refuses what takes hours without having been asked for."""
-    if not exact and gallery.num_kept > EXACT_UP_TO:
+def _index_of(named: Gallery, gallery: Gallery, exact: bool):
+    """What finds candidates; None compares every pair."""
+    if exact or gallery.num_kept <= EXACT_UP_TO:
+        return None
+    from mindeye.retrieval.gallery.exact import ExactIndex
+    from mindeye.retrieval.gallery.index_folder import open_index
+
+    index = open_index(named)
+    if isinstance(index, ExactIndex):
         raise ValueError(
-            f"{gallery.path} has {gallery.num_kept:,} vectors. Pass --exact to compare every pair; "
-            "--dry-run tells how long that takes."
+            f"{named.path} has {gallery.num_kept:,} vectors and no index. Make one with `mindeye "
+            f"gallery index {named.path}`, or pass --exact to compare every pair "
+            "(--dry-run tells how long that takes)."
         )
+    return index
 
 
 def _identity(gallery: Gallery, above: float, engine: str) -> str:

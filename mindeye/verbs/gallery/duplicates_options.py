@@ -18,7 +18,7 @@ def duplicates_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("gallery", type=Path, help="the folder of `mindeye gallery build`")
     cosine = f"cosine from which two are alike (default: {ABOVE})"
     verb.add_argument("--above", type=float, default=ABOVE, metavar="COSINE", help=cosine)
-    every = "compare every pair also of more than a million vectors"
+    every = "compare every pair also of more than a million, instead of asking the index"
     verb.add_argument("--exact", action="store_true", help=every)
     verb.add_argument("--undo", action="store_true", help="let all be found again")
     plan = "print pairs and hours, write nothing"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mindeye.cli import main
+from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import open_gallery
 from mindeye.simulate.clustered_vectors import ClusteredVectors
 from mindeye.simulate.laion_shards import write_laion_shards
@@ -53,14 +54,35 @@ def test_another_threshold_starts_from_the_filters_and_undo_gives_everything_bac
     assert "duplicates" not in open_gallery(gallery.path).about
 
 
-def test_a_large_gallery_needs_the_word_that_every_pair_is_compared(gallery, monkeypatch, capsys):
+def test_a_large_gallery_needs_an_index_or_the_word_that_every_pair_is_compared(
+    gallery, monkeypatch, capsys
+):
     monkeypatch.setattr(duplicates, "EXACT_UP_TO", 10)
     with pytest.raises(SystemExit) as caught:
         perform(gallery)
     assert caught.value.code == 2
-    assert "Pass --exact to compare every pair" in capsys.readouterr().err
+    assert "vectors and no index" in capsys.readouterr().err
     every = perform(gallery, "--exact", "--above", "0.9999")
     assert every.about["duplicates"]["engine"] == "every pair"
+
+
+def test_an_index_is_asked_in_a_large_gallery(gallery, monkeypatch):
+    exact = perform(gallery, "--above", "0.995")
+    perform(gallery, "--undo")
+
+    class Index:
+        about = "some index"
+
+        def __init__(self, gallery):
+            self.search = ExactIndex(gallery).search
+
+    from mindeye.retrieval.gallery import index_folder
+
+    monkeypatch.setattr(index_folder, "open_index", Index)
+    monkeypatch.setattr(duplicates, "EXACT_UP_TO", 10)
+    found = perform(gallery, "--above", "0.995")
+    assert found.about["duplicates"]["engine"] == "some index"
+    assert [shard.kept for shard in found.shards] == [shard.kept for shard in exact.shards]
 
 
 def test_a_dry_run_counts_pairs_and_nonsense_is_refused(gallery, capsys, contents):
