@@ -81,7 +81,7 @@ def plan_index(gallery: Gallery, request: IndexRequest) -> IndexPlan:
     """Chooses; or grows the current index if shards were added since.
 
     Raises:
-        ValueError: see `choose_index`; or a gallery without vectors.
+        ValueError: see `choose_index`; a gallery without vectors; parts of what has none.
     """
     if gallery.num_kept == 0:
         raise ValueError(f"{gallery.path} has no vectors that can be found. Build it again.")
@@ -93,6 +93,11 @@ def plan_index(gallery: Gallery, request: IndexRequest) -> IndexPlan:
         kind=request.kind,
         lists=request.lists,
     )
+    if request.part is not None and not choice.lists:
+        raise ValueError(
+            f"The index would be {choice.kind}, which is not built in parts. Leave --shard-index "
+            "and --num-shards out, or choose --kind ivf-rabitq."
+        )
     settings = {"kind": choice.kind, "lists": choice.lists, "sample": choice.sample}
     settings["seed"] = request.seed
     grown = None if request.retrain else growable(gallery, request)
