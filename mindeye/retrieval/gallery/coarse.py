@@ -41,13 +41,9 @@ def nearest_cells(
 def _highest(products: Float[Tensor, "vectors cells"]) -> Int64[np.ndarray, "vectors"]:
     if products.dtype == torch.float32:
         return products.argmax(1).numpy()
-    # As whole numbers, bfloat16 above zero keep their order: NumPy finds the highest of these 20
-    # times faster. Below zero the order turns: rows without anything above go the slow way.
-    found = products.view(torch.int16).numpy().argmax(1)
-    best = products[torch.arange(len(products)), torch.from_numpy(found)]
-    for row in torch.nonzero(~(best > 0))[:, 0].tolist():
-        found[row] = int(products[row].argmax())
-    return found.astype(np.int64)
+    # As whole numbers, bfloat16 above zero keep their order, and NumPy finds the highest of these
+    # 20 times faster. Of centroids with mean zero the highest product is never below zero.
+    return products.view(torch.int16).numpy().argmax(1).astype(np.int64)
 
 
 def spherical_kmeans(
