@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the shards and the index")
     parser.add_argument("--no-bare", action="store_true", help="without faiss called bare")
     parser.add_argument("--kills", type=int, help="only kill so many small builds, and resume")
+    figures = "append what was measured, a line of JSON, for `mindeye gallery plan`"
+    parser.add_argument("--figures", type=Path, metavar="FILE", help=figures)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -57,6 +59,7 @@ def main() -> None:
             threads=arguments.threads,
             seed=arguments.seed,
             bare=not arguments.no_bare,
+            figures=arguments.figures,
         )
     try:
         for line in lines:

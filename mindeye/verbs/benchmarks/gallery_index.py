@@ -45,8 +45,13 @@ def benchmark(
     threads: int,
     seed: int,
     bare: bool,
+    figures: Path | None = None,
 ) -> Iterator[str]:
-    """Builds, searches and compares; each in a process of its own."""
+    """Builds, searches and compares; each in a process of its own.
+
+    Args:
+        figures: gets a line of JSON for `mindeye gallery plan`.
+    """
     yield f"SIMULATED: {num_vectors:,} clustered unit vectors of {width} numbers in {folder}"
     gallery = simulated_gallery(folder, num_vectors, width, seed, watch("shards"))
     write_truth(gallery, num_queries, seed)
@@ -65,7 +70,14 @@ def benchmark(
         theirs = process("bare", lists=choice.lists, sample=choice.sample)
         yield f"bare faiss: {_told(theirs)}"
         yield f"build, ours / bare faiss: {ours['build_s'] / theirs['build_s']:.2f}"
-    yield f"search: {_told(process('search', num_queries=num_queries, seed=seed))}"
+    searched = process("search", num_queries=num_queries, seed=seed)
+    yield f"search: {_told(searched)}"
+    if figures is not None:
+        # The peak is that of the build.
+        told_of = {"vectors": num_vectors, "width": width, "threads": threads, **searched, **ours}
+        with figures.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told_of) + "\n")
+        yield f"figures: {figures}"
 
 
 def kills(folder: Path, *, num_vectors: int, number: int, seed: int) -> Iterator[str]:
