@@ -141,6 +141,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
+    from mindeye.verbs.drawing.batch_options import given_batch
     from mindeye.verbs.drawing.drawing_options import beside_of
     from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
     from mindeye.verbs.saved_results import read_manifest
@@ -164,7 +165,8 @@ def _reconstruct(options: argparse.Namespace) -> None:
             print(f"for each of the strengths {', '.join(f'{one:g}' for one in strengths)}")
         _print_banner(plan.simulated)
         return
-    drawing = {"device": options.device, **given_generator(options), **chosen, "beside": beside}
+    drawing = {"device": options.device, **given_generator(options), **given_batch(options)}
+    drawing |= {**chosen, "beside": beside}
     if strengths:
         from mindeye.verbs.drawing.strength_sweep import sweep_strengths
 

@@ -3,18 +3,40 @@
 import os
 import resource
 import sys
+from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from mindeye.reconstruction.batch_size import BatchSize
 from mindeye.reconstruction.drawing import Artist, draw_block
+from mindeye.reconstruction.picture_folder import is_finished
 from mindeye.reconstruction.prior_sampler import SampleTokens
-from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.reconstruction.settings import BatchAsked, ReconstructionConfig
 from mindeye.types import Decoded
 
 # More at once gains nothing, and all of a batch's pictures wait in memory to be saved.
 MOST_PICTURES = 512
+
+
+def batch_for(
+    asked: BatchAsked,
+    out: Path,
+    decoded: Decoded,
+    artist: Artist,
+    config: ReconstructionConfig,
+    sample_tokens: SampleTokens | None,
+) -> BatchSize | None:
+    """The batch that was asked for; None where nothing was, or where `out` is finished.
+
+    Raises:
+        ValueError: not even one picture fits, see `batch_within`.
+    """
+    if is_finished(out):
+        return None
+    if asked.max_memory is not None:
+        return batch_within(asked.max_memory, decoded, artist, config, sample_tokens)
+    return None if asked.pictures is None else BatchSize(asked.pictures)
 
 
 def batch_within(
@@ -52,6 +74,7 @@ def held_bytes(device: torch.device) -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+@torch.inference_mode()
 def picture_bytes(
     decoded: Decoded,
     artist: Artist,

@@ -71,6 +71,19 @@ class ReconstructionConfig:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchAsked:
+    """How much is drawn at once; pictures differ by rounding alone."""
+
+    pictures: int | None = None
+    """Candidates counted; None: those of 20 images."""
+    max_memory: float | None = None
+    """In bytes, of the device that draws; chooses the pictures."""
+
+
+UNASKED = BatchAsked()
+
+
 def steps_to_skip(steps: int, strength: float) -> int:
     """Steps of the schedule that an img2img start leaves out.
 

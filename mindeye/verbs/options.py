@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mindeye.verbs.drawing.batch_options import add_batch
 from mindeye.verbs.drawing.drawing_options import SWEEP, add_beside, strength_or_sweep
 from mindeye.verbs.shared_options import (
     add_data,
@@ -128,6 +129,7 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     add_settings(verb, strength_or_sweep, f"; {SWEEP}: a folder for each, and a plot")
     add_beside(verb)
     add_generator(verb)
+    add_batch(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")
     add_subject(verb)

@@ -12,6 +12,7 @@ from mindeye.models.architecture import read_architecture
 from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.drawing import Artist, num_pictures
+from mindeye.reconstruction.drawing_memory import batch_for
 from mindeye.reconstruction.generators.catalogue import facts_of
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.token_fit import require_tokens
@@ -25,7 +26,12 @@ from mindeye.reconstruction.opening import (
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.pipeline import reconstruct
 from mindeye.reconstruction.prior_sampler import prior_sampler
-from mindeye.reconstruction.settings import ReconstructionConfig, published_settings
+from mindeye.reconstruction.settings import (
+    UNASKED,
+    BatchAsked,
+    ReconstructionConfig,
+    published_settings,
+)
 from mindeye.run import RunFolder
 from mindeye.targets.vae import load_vae
 from mindeye.types import Decoded
@@ -108,6 +114,7 @@ class Drawing:
     decoded: Decoded
     split: str
     device: str
+    batch: BatchAsked
 
     def into(
         self,
@@ -120,18 +127,16 @@ class Drawing:
         generator, about = self.artist.generator.identity, self.run.about
         ids = self.decoded.image_ids.tolist()
         beside = opened_beside(asked, self.run, config, generator, ids, self.split, self.device)
+        sample = prior_sampler(self.run.decoder.prior, config)
+        quirks = list(config.quirks)
         drawn = reconstruct(
             self.decoded,
             self.artist,
             config,
             out,
-            sample_tokens=prior_sampler(self.run.decoder.prior, config),
-            about={
-                **about,
-                "split": self.split,
-                "system": "mindeye",
-                "quirks": list(config.quirks),
-            },
+            sample_tokens=sample,
+            about={**about, "split": self.split, "system": "mindeye", "quirks": quirks},
+            batch=batch_for(self.batch, out, self.decoded, self.artist, config, sample),
             progress=progress,
         )
         beside.write(out, drawn)
@@ -149,6 +154,7 @@ def opened_drawing(
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
+    batch: BatchAsked = UNASKED,
 ) -> Drawing:
     """Opens a run with its generator, and decodes the scans.
 
@@ -171,6 +177,7 @@ def opened_drawing(
         decoded=decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks),
         split=split,
         device=device,
+        batch=batch,
     )
 
 
@@ -192,8 +199,8 @@ def reconstruct_run(
         compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
         beside: trust and captions; None: contact sheets alone.
-        chosen: subject, data, split, num_images, generator_source and execution; see
-            `opened_drawing`.
+        chosen: subject, data, split, num_images, generator_source, execution and batch;
+            see `opened_drawing`.
     """
     require_device(device)
     config = settled_config(run_path, config, compat, quirk_settings)

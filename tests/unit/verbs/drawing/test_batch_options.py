@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from mindeye.cli import main
+from mindeye.reconstruction.picture_folder import load_reconstruction
+from mindeye.verbs.drawing.batch_options import memory_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("8G", 8e9), ("1.5gb", 1.5e9), ("900M", 9e8), ("12k", 12e3), ("7", 7)]
+)
+def test_sizes_are_read_in_powers_of_thousand(text, size):
+    assert memory_size(text) == size
+
+
+@pytest.mark.parametrize("option", [("--batch", "3"), ("--max-memory", "20G")])
+def test_another_batch_draws_the_same_pictures(finished_run, tmp_path, option):
+    settings = ["--candidates", "2", "--steps", "2", "--prior-steps", "2"]
+    command = ["reconstruct", str(finished_run), "--out", str(tmp_path / "out"), *settings]
+    main([*command, *option])
+    ours = load_reconstruction(tmp_path / "out")
+    theirs = load_reconstruction(finished_run / "reconstructions")
+    assert np.abs(ours.candidates.astype(int) - theirs.candidates).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--max-memory", "1M"], "A memory limit of 0.00 GB is too small"),
+        (["--max-memory", "much"], "much is no size; write it like 8G or 900M"),
+        (["--batch", "0"], "0 is no number of pictures; choose 1 or more"),
+        (["--batch", "4", "--max-memory", "8G"], "not allowed with argument"),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused_and_nothing_is_written(
+    finished_run, tmp_path, capsys, options, message
+):
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        main(["reconstruct", str(finished_run), "--out", str(out), *options])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
