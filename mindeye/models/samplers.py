@@ -9,12 +9,11 @@ from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
 from mindeye.models.noise_schedule import NoiseSchedule
+from mindeye.models.sampling import Algorithm, Denoise, next_noise, predicted
+from mindeye.models.sde_solver import sde_dpmsolver
 
-# (noisy tokens, times) -> clean tokens, all at the scale that the network sees.
-Denoise = Callable[[Tensor, Tensor], Tensor]
 # (noisy tokens, times, brain tokens) -> clean tokens.
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-Algorithm = Callable[[Denoise, NoiseSchedule, Iterator[Tensor], int], Tensor]
 
 
 def sample_tokens(
@@ -113,31 +112,17 @@ def _drawn(like: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
         yield torch.stack(rows).to(like)
 
 
-def _next(noises: Iterator[Tensor]) -> Tensor:
-    noise = next(noises, None)
-    if noise is None:
-        raise ValueError(
-            "The given noises end before the sampler does. "
-            "Give the starting noise and one for each step, or a generator."
-        )
-    return noise
-
-
-def _predict(denoise: Denoise, tokens: Tensor, time: int) -> Tensor:
-    return denoise(tokens, torch.full((len(tokens),), time, device=tokens.device))
-
-
 def ddim(denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], steps: int) -> Tensor:
     """Deterministic DDIM (arXiv:2010.02502) at trailing times (arXiv:2305.08891).
 
     Differs from diffusers' scheduler in that the last step always ends without noise, also where
     `steps` does not divide the number of times.
     """
-    tokens = _next(noises)
+    tokens = next_noise(noises)
     # Signal variance at each time; whole at "time" -1, the end.
     kept = torch.tensor([*schedule.alphas_cumprod, 1.0], dtype=torch.float32, device=tokens.device)
     for time, following in pairwise([*_trailing_times(schedule.num_times, steps), -1]):
-        clean = _predict(denoise, tokens, time)
+        clean = predicted(denoise, tokens, time)
         direction = (tokens - kept[time].sqrt() * clean) / (1 - kept[time]).sqrt()
         tokens = kept[following].sqrt() * clean + (1 - kept[following]).sqrt() * direction
     return tokens
@@ -154,16 +139,16 @@ def ddpm(denoise: Denoise, schedule: NoiseSchedule, noises: Iterator[Tensor], st
             f"`ddpm` visits every time, here {schedule.num_times}, but {steps} steps were asked "
             f"for. Pass steps={schedule.num_times}, or another sampler."
         )
-    tokens = _next(noises)
+    tokens = next_noise(noises)
     for time in reversed(range(steps)):
-        clean = _predict(denoise, tokens, time)
+        clean = predicted(denoise, tokens, time)
         of_clean, of_noisy = (
             schedule.posterior_mean_coef1[time],
             schedule.posterior_mean_coef2[time],
         )
         tokens = float(of_clean) * clean + float(of_noisy) * tokens
         if time:
-            tokens = tokens + float(schedule.posterior_variance[time]) ** 0.5 * _next(noises)
+            tokens = tokens + float(schedule.posterior_variance[time]) ** 0.5 * next_noise(noises)
     return tokens
 
 
@@ -175,15 +160,16 @@ def ancestral(
     At every time it is `ddpm`. Noise that a step adds is averaged over by the next ones, so that
     few steps come nearer to the mean of many long runs than deterministic solvers do.
     """
-    tokens, kept = _next(noises), [*schedule.alphas_cumprod.tolist(), 1.0]
+    tokens, kept = next_noise(noises), [*schedule.alphas_cumprod.tolist(), 1.0]
     for time, following in pairwise([*_trailing_times(schedule.num_times, steps), -1]):
-        clean = _predict(denoise, tokens, time)
+        clean = predicted(denoise, tokens, time)
         now, then = kept[time], kept[following]
         of_clean = then**0.5 * (1 - now / then) / (1 - now)
         of_noisy = (now / then) ** 0.5 * (1 - then) / (1 - now)
         tokens = of_clean * clean + of_noisy * tokens
         if following >= 0:
-            tokens = tokens + ((1 - then) * (1 - now / then) / (1 - now)) ** 0.5 * _next(noises)
+            deviation = ((1 - then) * (1 - now / then) / (1 - now)) ** 0.5
+            tokens = tokens + deviation * next_noise(noises)
     return tokens
 
 
@@ -200,9 +186,9 @@ def mindeye2_ddim(
     times = torch.linspace(-1, schedule.num_times, steps + 1)[:-1].int().tolist()[::-1]
     if len(times) < 2:
         raise ValueError("`mindeye2-ddim` in 1 step never asks the network. Pass 2 or more steps.")
-    tokens = _next(noises)
+    tokens = next_noise(noises)
     for time, following in pairwise(times):
-        clean = _predict(denoise, tokens, time)
+        clean = predicted(denoise, tokens, time)
         if following < 0:
             return clean
         here = float(schedule.alphas_cumprod[time])
@@ -211,7 +197,7 @@ def mindeye2_ddim(
         drawn = ((1 - now / then) * (1 - then) / (1 - now)) ** 0.5
         tokens = then**0.5 * clean + (1 - then - drawn**2) ** 0.5 * noise
         if following:
-            tokens = tokens + drawn * _next(noises)
+            tokens = tokens + drawn * next_noise(noises)
     raise AssertionError("the last time is -1")
 
 
@@ -229,10 +215,10 @@ def _multistep(scheduler: type, **options: object) -> Algorithm:
             final_sigmas_type="zero",
             **options,
         )
-        tokens = _next(noises)
+        tokens = next_noise(noises)
         solver.set_timesteps(steps, device=tokens.device)
         for time in solver.timesteps:
-            clean = _predict(denoise, tokens, int(time))
+            clean = predicted(denoise, tokens, int(time))
             tokens = solver.step(clean, time, tokens).prev_sample
         return tokens
 
@@ -243,6 +229,7 @@ SAMPLERS: dict[str, Algorithm] = {
     "ddim": ddim,
     "ddpm": ddpm,
     "ancestral": ancestral,
+    "sde-dpmsolver++": sde_dpmsolver,
     "mindeye2-ddim": mindeye2_ddim,
     "dpmsolver++": _multistep(DPMSolverMultistepScheduler, algorithm_type="dpmsolver++"),
     "unipc": _multistep(UniPCMultistepScheduler),

@@ -16,6 +16,7 @@ from mindeye.reconstruction.generators.execution import (
 )
 from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
 
+SAMPLER_NAMES = "ddim, ancestral, sde-dpmsolver++, ddpm, mindeye2-ddim, dpmsolver++ or unipc"
 # What `given_generator` says where nothing is given.
 NOT_GIVEN = {"generator_source": None, "execution": GeneratorExecution()}
 
@@ -74,7 +75,7 @@ def add_settings(
         ("candidates", "of each image"),
         ("selection", f"among the candidates, by the scan alone: {', '.join(SELECTIONS)}"),
         ("steps", "of the generator"),
-        ("sampler", "of the prior: ddim, ancestral, ddpm, mindeye2-ddim, dpmsolver++ or unipc"),
+        ("sampler", f"of the prior: {SAMPLER_NAMES}"),
         ("prior-steps", "of the prior"),
         ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
         ("guidance", "how far the generator leans on the image tokens"),

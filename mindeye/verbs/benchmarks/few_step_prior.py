@@ -26,7 +26,9 @@ from mindeye.verbs.reconstruct import scans_of
 
 RESULTS = "few-step-prior.json"
 SHORT = tuple(
-    (name, steps) for name in ("ancestral", "ddim", "unipc", "dpmsolver++") for steps in (5, 10, 20)
+    (name, steps)
+    for name in ("sde-dpmsolver++", "ancestral", "ddim", "unipc", "dpmsolver++")
+    for steps in (5, 10, 20)
 )
 # Draws of the long sampler that its mean is taken of, and of every sampler that is compared.
 LONG_RUNS, DRAWS = 16, 2
@@ -60,7 +62,7 @@ class PriorScore:
             )
         ]
         verdict = "" if self.gives_the_same else "  below the long runs"
-        return f"{self.guidance:8.1f} {self.sampler:12}{self.steps:4d} {'  '.join(told)}{verdict}"
+        return f"{self.guidance:8.1f} {self.sampler:16}{self.steps:4d} {'  '.join(told)}{verdict}"
 
 
 MEASURES = (
@@ -103,7 +105,7 @@ def few_step_prior(
         f"{len(shown)} test images; mean of {LONG_RUNS} draws of ddpm in {longest} steps; "
         "value [95 % interval] and difference from single long draws [interval]"
     )
-    yield f"guidance sampler    steps {'; '.join(MEASURES)}"
+    yield f"guidance sampler         steps {'; '.join(MEASURES)}"
     for guidance in guidances:
         config = ReconstructionConfig(prior_guidance=guidance, seed=seed)
         draw = _drawing(run.decoder.prior, decoded, config)

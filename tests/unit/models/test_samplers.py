@@ -1,11 +1,13 @@
+import re
 from collections.abc import Callable
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from mindeye.models.noise_schedule import NoiseSchedule
 from mindeye.models.samplers import SAMPLERS, guided, sample_tokens
+from mindeye.verbs.shared_options import SAMPLER_NAMES
 
 SCHEDULE = NoiseSchedule.cosine(100)
 SHAPE = (3, 4, 5)
@@ -69,6 +71,10 @@ def test_noise_follows_from_the_generator_and_not_from_the_images_beside(sampler
         ),
         ("dpmsolver++", list(range(99, 0, -5))),
         ("unipc", list(range(99, 0, -5))),
+        (
+            "sde-dpmsolver++",
+            [99, 90, 83, 76, 71, 65, 60, 54, 49, 45, 40, 35, 30, 26, 21, 17, 13, 8, 4, 0],
+        ),
     ],
 )
 def test_the_network_is_asked_at_these_times(sampler, times):
@@ -195,3 +201,30 @@ def test_ancestral_sampling_in_few_steps_is_ddim_with_eta_1():
         tokens = scheduler.step(clean, time, tokens, eta=1.0, variance_noise=noise).prev_sample
     found = run("ancestral", noises=noises)
     torch.testing.assert_close(found, tokens, rtol=1e-4, atol=1e-4)
+
+
+def test_the_stochastic_solver_is_that_of_diffusers_at_the_same_times():
+    noises = list(torch.randn(20, *SHAPE, generator=seeded(4)))
+    scheduler = DPMSolverMultistepScheduler(
+        num_train_timesteps=100,
+        trained_betas=SCHEDULE.betas,
+        prediction_type="sample",
+        algorithm_type="sde-dpmsolver++",
+        final_sigmas_type="zero",
+    )
+    times = []
+    found = run(
+        "sde-dpmsolver++",
+        lambda noisy, at: times.append(int(at[0])) or shrunk(noisy, at),
+        noises=noises,
+    )
+    scheduler.set_timesteps(timesteps=times)
+    tokens = noises[0]
+    for time, noise in zip(times, [*noises[1:], torch.zeros(SHAPE)], strict=True):
+        clean = shrunk(tokens, torch.full((len(tokens),), time))
+        tokens = scheduler.step(clean, time, tokens, variance_noise=noise).prev_sample
+    torch.testing.assert_close(found, tokens, rtol=1e-4, atol=1e-4)
+
+
+def test_the_help_of_the_verbs_names_every_sampler():
+    assert set(re.split(", | or ", SAMPLER_NAMES)) == set(SAMPLERS)
