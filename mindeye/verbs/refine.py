@@ -96,7 +96,7 @@ def refine_folder(
         **to_mapping(config),
         "captions": sha256_of(captions),
         "pictures": sha256_of(reconstructions / ARRAYS),
-        "drawn_by": manifest.generator,
+        "drawn_by": manifest.drawn_by,
     }
     identity = {
         "settings": to_mapping(settings),

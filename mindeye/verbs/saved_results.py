@@ -27,6 +27,11 @@ class Manifest:
     about: dict
     """Run, weights, subject, system and banner."""
 
+    @property
+    def drawn_by(self) -> str:
+        """The generator that drew from tokens, also where another network has drawn over it."""
+        return self.about.get("refined", {}).get("drawn_by", self.generator)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SavedScores:

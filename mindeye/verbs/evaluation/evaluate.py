@@ -78,7 +78,8 @@ def evaluate_folder(
         data: the prepared folder that was drawn, where it has moved since.
         compat: the published system whose metrics are taken; None takes those of the run.
         quirk_settings: `name=on` or `name=off`, on top.
-        generator_source, execution: of the generator that drew the folder, see `open_generator`.
+        generator_source, execution: of the generator that drew the folder, see `open_generator`;
+            of refined pictures, of the one that drew what was refined.
         further: what is added; other numbers do not move with it.
 
     Raises:
@@ -100,7 +101,7 @@ def evaluate_folder(
     require_same_test(folder, about, run.about)
     options = {"source": generator_source, "execution": execution}
     artist = open_artist(run, device, generator=manifest.settings.generator, **options)
-    require_generator(folder, manifest.generator, artist)
+    require_generator(folder, manifest.drawn_by, artist)
     more = _further_of(run, further, ours.image_ids)
     # A chain brings both to one size, and is published for pictures as they are stored.
     side = None if protocol.pixels.sides else ours.pictures.shape[1]
@@ -111,7 +112,8 @@ def evaluate_folder(
     nearest, reason = nearest_pictures(run, manifest, ours.image_ids, side)
     pictures = {
         about["system"]: ours.pictures,
-        CEILING: drawn,
+        # Of refined pictures, that of the generator before.
+        CEILING: at_side(drawn, side),
         SHUFFLED: shuffled,
         **({} if nearest is None else {NEAREST: nearest}),
         **({} if ours.blurry is None else {"blurry only": at_side(ours.blurry, side)}),

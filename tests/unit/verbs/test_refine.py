@@ -11,6 +11,7 @@ from mindeye.reconstruction.candidate_noise import candidate_generators
 from mindeye.reconstruction.generators.refinement import load_refiner
 from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.verbs.benchmarks.random_sdxl_pipeline import write_random_sdxl
+from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.refine import RefinementConfig, refine_folder
 from mindeye.verbs.saved_results import read_manifest, read_pictures
 
@@ -82,6 +83,19 @@ def test_a_refinement_that_was_stopped_goes_on_to_the_same_bytes(drawn, captions
     other = replace(CONFIG, guidance=2.0)
     with pytest.raises(ValueError, match="holds other reconstructions"):
         refine_folder(drawn, tmp_path / "one", captions, other, **given)
+
+
+def test_refined_pictures_are_evaluated_beside_the_ceiling_of_what_drew_before(
+    drawn, captions, sdxl, tmp_path
+):
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    refine_folder(drawn, once, captions, CONFIG, generator_source=sdxl)
+    refine_folder(once, twice, captions, CONFIG, generator_source=sdxl)
+    found = evaluate_folder(twice)
+    ceilings = [read_pictures(one / "true_tokens").pictures for one in (drawn, twice)]
+    np.testing.assert_array_equal(*ceilings)
+    assert {row.system for row in found.rows} >= {"mindeye", "ceiling: true tokens", "blurry only"}
+    assert read_manifest(twice).drawn_by == read_manifest(drawn).generator
 
 
 def test_the_command_refines_and_refuses_what_is_missing(drawn, captions, sdxl, tmp_path, capsys):
