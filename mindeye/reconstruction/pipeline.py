@@ -71,6 +71,8 @@ def reconstruct(
     image_ids = decoded.image_ids.tolist()
     total, missing = len(image_ids), missing_images(out, image_ids)
     images = BLOCK if batch is None else batch.num_images(num_pictures(config))
+    # One for all blocks: what memory once was too small for is not tried again.
+    batch = BatchSize() if batch is None else batch
     with unfinished(out, total):
         for start in range(0, total, images):
             rows = slice(start, start + images)

@@ -114,6 +114,22 @@ def test_a_batch_that_had_no_room_is_drawn_from_the_same_noise(decoded, artist):
     np.testing.assert_array_equal(parts["image_tokens"], whole["image_tokens"])
 
 
+def test_memory_that_ran_out_in_one_block_is_not_asked_for_in_the_next(
+    decoded, artist, tmp_path, small_blocks
+):
+    asked = []
+
+    def tight(brain_tokens, noises):
+        asked.append(len(brain_tokens))
+        if len(brain_tokens) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return sampled(brain_tokens, noises)
+
+    with pytest.warns(UserWarning, match="no room to draw 4 pictures at once"):
+        reconstruct(decoded, artist, CONFIG, tmp_path / "out", sample_tokens=tight, about=ABOUT)
+    assert asked == [4, 2, 2, 2, 2, 2]
+
+
 def test_tokens_and_seconds_of_each_candidate_are_told(decoded, artist):
     given = {}
 
