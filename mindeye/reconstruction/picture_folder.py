@@ -101,8 +101,7 @@ def require_whole_folder(out: Path) -> None:
         return
     total = len(read_json(out / MANIFEST).get("image_ids", ()))
     raise FileNotFoundError(
-        f"{state_of(out, total)} Run `mindeye reconstruct` with this folder; it goes on where it "
-        "stopped."
+        f"{state_of(out, total)} Run the command that draws it again; it goes on where it stopped."
     )
 
 

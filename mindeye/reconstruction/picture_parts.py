@@ -58,7 +58,7 @@ def unfinished(out: Path, total: int) -> Iterator[None]:
 
 def say_unfinished(out: Path, total: int) -> None:
     """Writes into the folder how far it is."""
-    advice = "Run the same `mindeye reconstruct` again: it goes on where it stopped."
+    advice = "Run the same command again: it goes on where it stopped."
     write_text(out / UNFINISHED, f"{state_of(out, total)}\n{advice}\n")
 
 

@@ -31,11 +31,20 @@ from mindeye.reconstruction.picture_folder import (
     is_finished,
     load_reconstruction,
 )
-from mindeye.reconstruction.picture_parts import missing_images, save_image_parts
+from mindeye.reconstruction.picture_parts import (
+    drop_parts,
+    missing_images,
+    save_image_parts,
+    say_unfinished,
+    unfinished,
+)
 from mindeye.reconstruction.settings import steps_to_skip
 from mindeye.verbs.device import require_device
 from mindeye.verbs.evaluation.caption_part import read_captions
 from mindeye.verbs.saved_results import read_manifest, read_pictures
+
+# Pixels that one of SDXL's latents stands for.
+SIDE_STEP = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +57,16 @@ class RefinementConfig:
     guidance: float = GUIDANCE
     negative_prompt: str = NEGATIVE_PROMPT
     side: int = SIDE
-    """Of the refined pictures, in pixels."""
+    """Of the refined pictures, in pixels; a multiple of `SIDE_STEP`."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}. Choose 1 or more.")
+        if self.side < SIDE_STEP or self.side % SIDE_STEP:
+            raise ValueError(
+                f"--side is {self.side}; SDXL's networks halve pictures several times. "
+                f"Choose a multiple of {SIDE_STEP}, such as {SIDE}."
+            )
         steps_to_skip(self.steps, self.strength)
 
 
@@ -106,15 +120,20 @@ def refine_folder(
     }
     begin_folder(out, identity)
     if is_finished(out):
+        drop_parts(out)
         return load_reconstruction(out)
-    missing = missing_images(out, image_ids)
-    for row, image_id in enumerate(image_ids):
-        if image_id in missing:
-            arrays = refined_image(drawn, row, prompts[image_id], refiner, config, settings.seed)
-            save_image_parts(out, arrays, missing)
-        if progress:
-            progress(row + 1, len(image_ids))
-    return finish_folder(out, settings, refiner.identity)
+    missing, total = missing_images(out, image_ids), len(image_ids)
+    with unfinished(out, total):
+        for row, image_id in enumerate(image_ids):
+            if image_id in missing:
+                arrays = refined_image(
+                    drawn, row, prompts[image_id], refiner, config, settings.seed
+                )
+                save_image_parts(out, arrays, missing)
+                say_unfinished(out, total)
+            if progress:
+                progress(row + 1, total)
+        return finish_folder(out, settings, refiner.identity)
 
 
 def prompts_of(captions: Path, image_ids: list[int]) -> Mapping[int, str]:

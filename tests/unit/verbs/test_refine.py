@@ -74,12 +74,15 @@ def test_a_refinement_that_was_stopped_goes_on_to_the_same_bytes(drawn, captions
     with pytest.raises(KeyboardInterrupt):
         refine_folder(drawn, tmp_path / "one", captions, CONFIG, progress=stop, **given)
     assert not (tmp_path / "one" / "reconstructions.safetensors").exists()
+    told = (tmp_path / "one" / "UNFINISHED.txt").read_text()
+    assert "3 of 8 images are drawn.\nRun the same command again" in told
     refine_folder(drawn, tmp_path / "one", captions, CONFIG, **given)
     refine_folder(drawn, tmp_path / "two", captions, CONFIG, **given)
     one, two = (
         (tmp_path / name / "reconstructions.safetensors").read_bytes() for name in ("one", "two")
     )
     assert one == two
+    assert not (tmp_path / "one" / "UNFINISHED.txt").exists()
     other = replace(CONFIG, guidance=2.0)
     with pytest.raises(ValueError, match="holds other reconstructions"):
         refine_folder(drawn, tmp_path / "one", captions, other, **given)
@@ -111,6 +114,8 @@ def test_the_command_refines_and_refuses_what_is_missing(drawn, captions, sdxl, 
     assert "model_index.json is missing" in refusal("--generator-source", str(tmp_path))
     words += ["--generator-source", str(sdxl), "--side", "64", "--steps", "2"]
     assert "strength is 0.0; it must lie in (0, 1]" in refusal("--strength", "0")
+    for side in ("0", "-8", "100"):
+        assert f"--side is {side}; " in refusal("--side", side)
     lines = captions.read_text().splitlines()
     captions.write_text("\n".join(lines[:-1]) + "\n")
     assert "has no caption of 1 of 8 images, first id" in refusal()
