@@ -119,7 +119,7 @@ def planted_ranks(
         rivals=rivals,
         rival_duplicates=rival_duplicates,
         rivals_of_best=of_best,
-        tail=-np.sort(-highest[:, : min(tail, fewest)], axis=1),
+        tail=-np.sort(-highest, axis=1)[:, : min(tail, fewest)],
     )
 
 

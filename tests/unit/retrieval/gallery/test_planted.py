@@ -144,3 +144,15 @@ def test_a_threshold_or_gallery_that_leaves_no_distractor_is_refused(material):
         planted_ranks(
             blocks_of(truths[:1]), brain[:1], truths[:1], truths[:1], duplicate_above=ABOVE
         )
+
+
+def test_a_tail_longer_than_the_gallery_is_all_distractors_highest_first(material):
+    brain, truths, vectors = material
+    found = planted_ranks(
+        blocks_of(vectors), brain, truths, truths, duplicate_above=ABOVE, tail=1000
+    )
+    length = found.tail.shape[1]
+    for image in range(12):
+        far = vectors @ truths[image] <= ABOVE
+        expected = np.sort((vectors @ brain[image])[far])[::-1]
+        np.testing.assert_allclose(found.tail[image], expected[:length], atol=1e-6)
