@@ -43,12 +43,13 @@ def drop_duplicates(
         exact: whether every pair is compared also in large galleries.
 
     Raises:
-        ValueError: `above` is no cosine, or the gallery is large and has no index.
+        ValueError: `above` is no cosine, the gallery is large and has no index, has no vector that
+            can be found, or was changed meanwhile.
     """
     if not 0 < above <= 1:
         raise ValueError(f"--above {above} is no cosine of pictures alike. Choose up to 1.")
     named = open_gallery(path)
-    gallery = with_duplicates(named)
+    gallery = _require_vectors(with_duplicates(named))
     index = _index_of(named, gallery, exact)
     engine = "every pair" if index is None else index.about
     work = path / "duplicates" / _identity(gallery, above, engine)
@@ -57,6 +58,11 @@ def drop_duplicates(
     without[same.rows] = True
     near = near_duplicates(gallery, above, without, work, index, progress)
     with one_at_a_time(path):
+        if open_gallery(path) != named:
+            raise ValueError(
+                f"{path} was built or filtered further while its {named.num_rows:,} rows were "
+                "compared, and is left as it is. Run the same command again."
+            )
         told = {"above": above, "engine": engine, "same": len(same.rows), "near": len(near.rows)}
         without[near.rows] = True
         named = _without_rows(gallery, without, told)
@@ -85,7 +91,7 @@ def undo_duplicates(path: Path) -> DuplicatesResult:
 
 def plan_duplicates(path: Path) -> Iterator[str]:
     """What comparing every pair would cost; writes nothing."""
-    gallery = with_duplicates(open_gallery(path))
+    gallery = _require_vectors(with_duplicates(open_gallery(path)))
     block = next(embedding_blocks(gallery)).vectors
     rows = block[:CHUNK]
     started = time.perf_counter()
@@ -108,6 +114,15 @@ def with_duplicates(gallery: Gallery) -> Gallery:
     shards = (*restored, *gallery.shards[len(restored) :])
     about = {name: value for name, value in gallery.about.items() if name != "duplicates"}
     return replace(gallery, shards=shards, about=about)
+
+
+def _require_vectors(gallery: Gallery) -> Gallery:
+    if gallery.num_kept == 0:
+        raise ValueError(
+            f"None of the {gallery.num_rows:,} vectors of {gallery.path} can be found: its filters "
+            "left none. Build it again with others."
+        )
+    return gallery
 
 
 def _index_of(named: Gallery, gallery: Gallery, exact: bool):

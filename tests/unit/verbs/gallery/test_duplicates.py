@@ -94,3 +94,23 @@ def test_a_dry_run_counts_pairs_and_nonsense_is_refused(gallery, capsys, content
             perform(gallery, *options)
         assert caught.value.code == 2
     assert contents(gallery.path) == before
+
+
+def test_shards_that_are_added_while_duplicates_are_looked_for_are_not_lost(gallery, tmp_path):
+    def added(done, total):
+        write_laion_shards(tmp_path / "more", 50, per_shard=50, vectors=VECTORS)
+        main(["gallery", "build", str(tmp_path / "more"), "--out", str(gallery.path)])
+
+    with pytest.raises(ValueError, match="built or filtered further while its 200 rows"):
+        duplicates.drop_duplicates(gallery.path, above=0.9, progress=added)
+    assert open_gallery(gallery.path).num_rows == 250
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_a_gallery_of_which_filters_left_nothing_is_refused(option, tmp_path, capsys):
+    write_laion_shards(tmp_path / "laion", 40, per_shard=40, vectors=VECTORS)
+    out = tmp_path / "gallery"
+    main(["gallery", "build", str(tmp_path / "laion"), "--out", str(out), "--max-unsafe", "0"])
+    with pytest.raises(SystemExit):
+        main(["gallery", "duplicates", str(out), *option])
+    assert "None of the 40 vectors" in capsys.readouterr().err
