@@ -75,7 +75,7 @@ class Guard:
     def _require_known(self, headers: Headers) -> None:
         """Refuses names that are not ours, and pages of other servers."""
         host = headers.get("host", "")
-        if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
+        if self.hosts is not None and _name_of(host) not in self.hosts:
             raise QueryError("This server is not known by that name.", status=421)
         origin = headers.get("origin")
         if origin is None or origin in self.origins:
@@ -92,6 +92,14 @@ class Guard:
         wait = self.buckets.seconds_to_wait(client, cost)
         if wait:
             raise QueryError("Too many requests.", status=429, retry_after_s=wait)
+
+
+def _name_of(host: str) -> str | None:
+    """Without the port; None of what is no address, such as `[`."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 async def read_body(request: Request, limits: ServeLimits) -> bytes:

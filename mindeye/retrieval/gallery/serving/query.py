@@ -145,6 +145,8 @@ def _switch(content: dict[str, Any], field: str) -> bool:
 def _text(value: Any, limits: ServeLimits) -> str:
     if not isinstance(value, str):
         raise QueryError("text must be a string.")
+    if not value.strip():
+        raise QueryError("text is blank. Describe a picture.")
     if len(value) > limits.max_text:
         raise QueryError(f"The text has {len(value)} characters, more than {limits.max_text}.")
     return value

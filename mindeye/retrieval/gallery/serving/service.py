@@ -136,7 +136,12 @@ class GalleryService:
         Raises:
             QueryError: no such row, or its picture is not here.
         """
-        content = self.picture_bytes(self._known_row(row))
+        known = self._known_row(row)
+        try:
+            content = self.picture_bytes(known)
+        except (OSError, ValueError) as error:
+            # What it says holds a path.
+            raise QueryError("This picture is not where it was built from.", status=404) from error
         if content is None:
             raise QueryError("This picture is not on the server; see its url.", status=404)
         picture = uploaded_picture(content, self.limits.max_pixels, GALLERY_FORMATS)
@@ -191,6 +196,9 @@ def told(record: Mapping[str, Any]) -> dict[str, str]:
         values = [record[column] for column in columns if record.get(column) not in (None, "")]
         if values:
             found[name] = str(values[0])
+    if "key" in found:
+        # Of a folder of pictures, the key is the path below it.
+        found["key"] = found["key"].rpartition("/")[2]
     if not found.get("url", "http://").lower().startswith(("http://", "https://")):
         del found["url"]
     return found

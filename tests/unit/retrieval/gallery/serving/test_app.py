@@ -219,3 +219,20 @@ def test_no_more_searches_run_and_wait_than_allowed():
     anyio.run(all_at_once)
     assert sorted(ended) == [0, 1, 2, 3, 4, 503]
     assert max(most) == 2
+
+
+def test_a_host_that_is_no_address_is_refused_like_any_other(client):
+    answer = client.get("/about", headers={"host": "["})
+    assert answer.status_code == 421
+    assert "content-security-policy" in answer.headers
+
+
+def test_a_picture_that_was_moved_or_changed_is_not_found(service):
+    for error in (FileNotFoundError("/secret/1.png"), ValueError("/secret/1.png is another")):
+
+        def broken(row, error=error):
+            raise error
+
+        answer = client_of(replace(service, picture_bytes=broken)).get("/picture/3")
+        assert answer.status_code == 404
+        assert "secret" not in answer.text

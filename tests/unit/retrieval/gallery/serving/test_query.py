@@ -69,6 +69,7 @@ def test_a_picture_comes_as_base64_with_or_without_the_browsers_prefix():
         ({"text": None}, "Give one of"),
         ({"text": ""}, "Give one of"),
         ({"text": {"a": 1}}, "must be a string"),
+        ({"text": " \n"}, "text is blank"),
         ({"text": "x" * 2001}, "2001 characters"),
         ({"modality": "text"}, "no index of texts"),
         ({"use_mclip": True}, "use_mclip"),

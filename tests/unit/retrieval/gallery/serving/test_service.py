@@ -134,3 +134,8 @@ def test_without_a_network_only_vectors_are_searched_for(service):
     for fields in ({"text": "x"}, {"brain_image": 300}):
         with pytest.raises(QueryError):
             search(service, **fields)
+
+
+def test_the_key_of_a_picture_in_folders_does_not_tell_the_folders():
+    assert told({"key": "patients/one/scan", "path": "patients/one/scan.png"}) == {"key": "scan"}
+    assert told({"key": "000012", "caption": "a/b"}) == {"key": "000012", "caption": "a/b"}
