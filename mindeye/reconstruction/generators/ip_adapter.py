@@ -61,13 +61,13 @@ class IpAdapter:
         self,
         image_tokens: Float[Tensor, "images tokens width"],
         *,
-        start: Float[Tensor, "images 3 height width"] | None,
+        start: Float[Tensor, "images 3 rows columns"] | None,
         strength: float,
         steps: int,
         guidance: float,
         generators: Sequence[torch.Generator],
         unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 rows columns"]:
+    ) -> Float[Tensor, "images 3 side side"]:
         """See `ImageGenerator.generate`; without `unconditional`, `negative` is led away from.
 
         Source: IP-Adapter (arXiv:2308.06721), as diffusers' pipelines run it.

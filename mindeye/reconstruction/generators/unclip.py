@@ -57,13 +57,13 @@ class SdxlUnclip:
         self,
         image_tokens: Float[Tensor, "images tokens width"],
         *,
-        start: Float[Tensor, "images 3 height width"] | None,
+        start: Float[Tensor, "images 3 rows columns"] | None,
         strength: float,
         steps: int,
         guidance: float,
         generators: Sequence[torch.Generator],
         unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 rows columns"]:
+    ) -> Float[Tensor, "images 3 side side"]:
         """See `ImageGenerator.generate`.
 
         The network was trained without ever dropping its tokens, so neither zeros nor MindEye2's

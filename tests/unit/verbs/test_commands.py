@@ -62,7 +62,7 @@ def test_a_dry_run_prints_counts_and_bytes_and_writes_nothing(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "2 test images of subject 1"
     assert lines[1] == "1 candidates for each: 2 pictures to draw"
-    assert lines[2] == "about 0.0 MB of disk, pictures 32 pixels wide. Nothing was written."
+    assert lines[2] == "about 3.1 MB of disk, pictures 32 pixels wide. Nothing was written."
     assert lines[3:] == [SIMULATED]
     assert contents(tmp_path) == before
 
