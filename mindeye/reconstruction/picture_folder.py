@@ -105,8 +105,11 @@ def require_whole_folder(out: Path) -> None:
     )
 
 
-def begin_folder(out: Path, identity: Mapping[str, Any]) -> None:
+def begin_folder(out: Path, identity: Mapping[str, Any], num_bytes: int | None = None) -> None:
     """Writes manifest.json, or checks that it says the same.
+
+    Args:
+        num_bytes: that the disk must have room for; None: for small pictures.
 
     Raises:
         ValueError: the folder holds reconstructions of other settings or images, or other things.
@@ -124,7 +127,8 @@ def begin_folder(out: Path, identity: Mapping[str, Any]) -> None:
     if holds_something(out):
         raise ValueError(f"{out} is not empty and holds no reconstructions. Choose another folder.")
     num_pictures = len(identity["image_ids"]) * identity["settings"]["candidates"]
-    require_free_space(out.parent, num_pictures * 250_000, "The reconstruction")
+    needed = num_pictures * 250_000 if num_bytes is None else num_bytes
+    require_free_space(out.parent, needed, "The reconstruction")
     write_json(manifest, identity)
 
 

@@ -56,6 +56,7 @@ def reconstruct(
 
     Raises:
         ValueError: `out` holds reconstructions of other settings or images.
+        OSError: the disk is too full.
     """
     require_unique(decoded.image_ids)
     identity = {
@@ -64,7 +65,8 @@ def reconstruct(
         "image_ids": decoded.image_ids.tolist(),
         "about": about,
     }
-    begin_folder(out, identity)
+    shape, side = decoded.brain_tokens.shape, artist.generator.side
+    begin_folder(out, identity, num_bytes_of(config, shape[0], shape[1] * shape[2], side))
     if is_finished(out):
         drop_parts(out)
         return load_reconstruction(out)
@@ -84,6 +86,21 @@ def reconstruct(
             if progress:
                 progress(min(start + images, total), total)
         return finish_folder(out, config, artist.generator.identity)
+
+
+def num_bytes_of(
+    config: ReconstructionConfig, num_images: int, token_numbers: int, side: int
+) -> int:
+    """The most that a folder's pictures and tokens take at once, raw as they are kept.
+
+    They stand in the parts and, for a moment, in the file that joins them; the chosen and the
+    blurry ones are PNGs too.
+
+    Args:
+        token_numbers: in the tokens of one candidate; kept in 2 bytes each.
+    """
+    pictures = 3 * side**2 * (2 * num_pictures(config) + 4)
+    return num_images * (pictures + 2 * 2 * token_numbers * (config.candidates + 1))
 
 
 def _rows(decoded: Decoded, rows: slice) -> Decoded:

@@ -38,6 +38,7 @@ from mindeye.reconstruction.picture_parts import (
     say_unfinished,
     unfinished,
 )
+from mindeye.reconstruction.pipeline import num_bytes_of
 from mindeye.reconstruction.settings import steps_to_skip
 from mindeye.verbs.device import require_device
 from mindeye.verbs.evaluation.caption_part import read_captions
@@ -118,7 +119,8 @@ def refine_folder(
         "image_ids": image_ids,
         "about": {**manifest.about, "refined": refined},
     }
-    begin_folder(out, identity)
+    # No tokens are kept.
+    begin_folder(out, identity, num_bytes_of(settings, len(image_ids), 0, config.side))
     if is_finished(out):
         drop_parts(out)
         return load_reconstruction(out)

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import time
 from dataclasses import replace
 
@@ -276,6 +277,24 @@ def test_what_was_stopped_between_two_images_of_a_block_ends_in_the_same_bytes(
     draw(decoded, artist, out)
     name = "reconstructions.safetensors"
     assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("selection", ["second-order", "average"])
+def test_a_disk_without_room_for_all_pictures_and_tokens_is_refused_before_drawing(
+    decoded, artist, tmp_path, monkeypatch, selection
+):
+    config = replace(CONFIG, candidates=100, selection=selection)
+    side, numbers, drawn = artist.generator.side, 5 * 16, 1 if selection == "average" else 100
+    needed = 5 * (3 * side * side * (2 * drawn + 4) + 4 * numbers * 101)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
+    with pytest.raises(OSError, match=r"The reconstruction needs about .* free"):
+        draw(decoded, artist, tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
+    monkeypatch.setattr(pipeline, "draw_block", stop)
+    with pytest.raises(KeyboardInterrupt):
+        draw(decoded, artist, tmp_path / "out", config)
 
 
 def test_a_kill_at_the_very_end_leaves_a_folder_that_the_next_run_cleans(
