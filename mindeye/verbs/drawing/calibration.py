@@ -80,8 +80,18 @@ def opened_calibration(
 def save_uncertainty(
     out: Path, drawn: Reconstruction, calibration: Calibration, folder: Path
 ) -> None:
-    """Writes uncertainty.json, and what is expected of each image into choices.jsonl."""
-    doubts = doubts_of(drawn.chosen_scores, drawn.spread)[calibration.measure]
+    """Writes uncertainty.json, and what is expected of each image into choices.jsonl.
+
+    Raises:
+        ValueError: an older folder, without the measure that was calibrated.
+    """
+    found = doubts_of(drawn.chosen_scores, drawn.spread)
+    if calibration.measure not in found:
+        raise ValueError(
+            f"{out} was drawn before the {calibration.measure} of candidates was kept, by which "
+            "trust is calibrated here. Draw it into another folder."
+        )
+    doubts = found[calibration.measure]
     columns = {
         "doubt": doubts,
         "expected_two_way": calibration.two_way(doubts),

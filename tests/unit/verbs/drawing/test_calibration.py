@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mindeye.cli import main
-from mindeye.files import read_json
+from mindeye.files import load_arrays, read_json, save_arrays
 from mindeye.reconstruction import uncertainty
 from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -135,6 +135,21 @@ def test_a_damaged_file_is_named(finished_run, validation):
     (out / calibration.UNCERTAINTY).write_text('{"images": []}')
     with pytest.raises(ValueError, match="is not what --calibration writes"):
         marks_of(out)
+
+
+def test_an_older_folder_without_the_calibrated_measure_is_refused(
+    finished_run, validation, monkeypatch
+):
+    def by_spread_alone(scores, spread):
+        return {} if spread is None else {"spread": spread.astype(np.float64)}
+
+    monkeypatch.setattr(calibration, "doubts_of", by_spread_alone)
+    file = finished_run / "reconstructions" / "reconstructions.safetensors"
+    arrays = load_arrays(file)
+    del arrays["spread"]
+    save_arrays(file, arrays)
+    with pytest.raises(ValueError, match="drawn before the spread of candidates was kept"):
+        calibrated(finished_run, validation)
 
 
 def test_too_few_validation_images_are_refused(finished_run, validation, monkeypatch):
