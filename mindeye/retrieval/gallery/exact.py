@@ -19,7 +19,11 @@ class ExactIndex:
         self.about = f"exact search of {gallery.num_kept:,} vectors"
 
     def search(self, queries: Float32[np.ndarray, "queries width"], k: int) -> Neighbours:
-        """See `VectorIndex.search`."""
+        """See `VectorIndex.search`.
+
+        Raises:
+            FloatingPointError: fewer than k vectors are finite; others are never found.
+        """
         require_searchable(self.gallery, queries, k)
         heap = faiss.ResultHeap(len(queries), k, keep_max=True)
         for shard in self.gallery.shards:
@@ -32,6 +36,11 @@ class ExactIndex:
                 )
                 heap.add_result(scores, shard.first + rows[places])
         heap.finalize()
+        if (heap.I < 0).any():
+            raise FloatingPointError(
+                f"{self.gallery.path} has fewer than {k} finite vectors among its "
+                f"{self.gallery.num_kept}. Build it again, without --quick."
+            )
         return ordered(heap.D, heap.I)
 
 

@@ -57,3 +57,16 @@ def test_more_neighbours_than_vectors_are_refused(tmp_path):
         ExactIndex(gallery).search(query, 3)
     with pytest.raises(ValueError, match=r"have 11 numbers each, .* 12"):
         ExactIndex(gallery).search(query[:, :11], 1)
+
+
+def test_vectors_that_are_not_finite_are_never_found(tmp_path):
+    gallery = made_up_gallery(tmp_path, (30,))
+    vectors = np.load(tmp_path / "embeddings" / "0.npy")
+    vectors[[4, 29]] = np.nan
+    np.save(tmp_path / "embeddings" / "0.npy", vectors)
+    query = vectors[:1].astype(np.float32)
+    found = ExactIndex(gallery).search(query, 28)
+    assert set(found.rows[0]) == set(range(30)) - {4, 29}
+    assert np.isfinite(found.scores).all()
+    with pytest.raises(FloatingPointError, match="fewer than 29 finite vectors among its 30"):
+        ExactIndex(gallery).search(query, 29)
