@@ -14,7 +14,7 @@ from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.graph_index import build_graph
 from mindeye.retrieval.gallery.index_blocks import encode_shard, open_shard, save_block
 from mindeye.retrieval.gallery.index_choice import IndexChoice, Kind, choose_index
-from mindeye.retrieval.gallery.index_finish import finished, merged, tuned
+from mindeye.retrieval.gallery.index_finish import finished, merged, queries_of, tuned
 from mindeye.retrieval.gallery.index_record import (
     IndexRecord,
     identity_of,
@@ -81,7 +81,9 @@ def plan_index(gallery: Gallery, request: IndexRequest) -> IndexPlan:
     """Chooses; or grows the current index if shards were added since.
 
     Raises:
-        ValueError: see `choose_index`; a gallery without vectors; parts of what has none.
+        ValueError: see `choose_index`; a gallery without vectors; parts of what has none; queries
+            that are not of it.
+        FileNotFoundError: no file of queries.
     """
     if gallery.num_kept == 0:
         raise ValueError(f"{gallery.path} has no vectors that can be found. Build it again.")
@@ -93,17 +95,20 @@ def plan_index(gallery: Gallery, request: IndexRequest) -> IndexPlan:
         kind=request.kind,
         lists=request.lists,
     )
-    if request.part is not None and not choice.lists:
-        raise ValueError(
-            f"The index would be {choice.kind}, which is not built in parts. Leave --shard-index "
-            "and --num-shards out, or choose --kind ivf-rabitq."
-        )
+    if request.queries is not None:
+        # Refused now, not behind hours of building.
+        queries_of(gallery, request)
     settings = {"kind": choice.kind, "lists": choice.lists, "sample": choice.sample}
     settings["seed"] = request.seed
     grown = None if request.retrain else growable(gallery, request)
     if grown is not None:
         settings = grown.settings
         choice = replace(choice, kind=grown.kind, lists=settings["lists"], sample=0, minutes=0.0)
+    if request.part is not None and not choice.lists:
+        raise ValueError(
+            f"The index would be {choice.kind}, which is not built in parts. Leave --shard-index "
+            "and --num-shards out, or choose --kind ivf-rabitq."
+        )
     identity = identity_of(shard_marks(gallery), settings)
     folder = gallery.path / "index" / "building" / identity[:16]
     return IndexPlan(choice, grown, settings, folder, len(grown.shards) if grown else 0)

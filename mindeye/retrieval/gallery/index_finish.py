@@ -27,6 +27,7 @@ from mindeye.retrieval.gallery.index_record import (
 )
 from mindeye.retrieval.gallery.index_tuning import MADE_UP, enough, made_up_queries, measured_table
 from mindeye.retrieval.gallery.inverted_file import InvertedFile
+from mindeye.retrieval.gallery.queries import read_queries
 
 if TYPE_CHECKING:
     from mindeye.retrieval.gallery.index_build import IndexPlan, IndexRequest
@@ -117,7 +118,7 @@ def measured(
     gallery: Gallery, request: "IndexRequest", folder: Path, progress: Progress
 ) -> dict[str, object]:
     """The fields of a record that come from measuring."""
-    queries, told = _queries(gallery, request)
+    queries, told = queries_of(gallery, request)
     index = folders.opened_files(gallery, folder, 1, 1, same_rows=False)
     table = measured_table(index, queries, progress)
     chosen, _, seen = enough(table, request.recall)
@@ -131,21 +132,19 @@ def measured(
     }
 
 
-def _queries(
+def queries_of(
     gallery: Gallery, request: "IndexRequest"
 ) -> tuple[Float32[np.ndarray, "queries width"], str]:
+    """With which recall is measured, and which they are.
+
+    Raises:
+        FileNotFoundError, ValueError, FloatingPointError: see `read_queries`.
+    """
     if request.queries is None:
         queries = made_up_queries(gallery, request.num_queries, seed=request.seed)
         return queries, f"{len(queries)} {MADE_UP}"
-    queries = np.load(request.queries, allow_pickle=False)[: request.num_queries]
-    if queries.ndim != 2 or queries.shape[1] != gallery.width or not np.isfinite(queries).all():
-        raise ValueError(
-            f"{request.queries} holds an array of {queries.shape}, or numbers that are not finite; "
-            f"wanted are finite (queries, {gallery.width}). Embed them with {gallery.network}."
-        )
-    queries = queries.astype(np.float32)
-    lengths = np.linalg.norm(queries, axis=1, keepdims=True)
-    return queries / np.maximum(lengths, 1e-12), f"{len(queries)} queries of {request.queries.name}"
+    queries = read_queries(request.queries, gallery.width, request.num_queries).vectors
+    return queries, f"{len(queries)} queries of {request.queries.name}"
 
 
 def _sweep(gallery: Gallery, current: Path) -> None:

@@ -22,8 +22,11 @@ class Queries(NamedTuple):
     note: str | None
 
 
-def read_queries(path: Path, width: int) -> Queries:
+def read_queries(path: Path, width: int, most: int | None = None) -> Queries:
     """One embedding, or one a row, of an .npy file.
+
+    Args:
+        most: so many of them, from the first; None: all.
 
     Raises:
         FileNotFoundError: no such file.
@@ -47,7 +50,7 @@ def read_queries(path: Path, width: int) -> Queries:
             f"{path} has shape {array.shape}, but the gallery's vectors have {width} numbers. Give "
             f"({width},) or (queries, {width}), embedded by the gallery's own network."
         )
-    return unit_queries(np.array(array.reshape(-1, width), dtype=np.float64), str(path))
+    return unit_queries(np.array(array.reshape(-1, width)[:most], dtype=np.float64), str(path))
 
 
 def unit_queries(vectors: Float[np.ndarray, "queries width"], name: str) -> Queries:

@@ -84,11 +84,25 @@ def test_what_cannot_be_done_is_said_in_a_sentence(folder, capsys, tmp_path):
     assert "would be exact, which is not built in parts" in refused(capsys, folder, *part)
     needs = ("--kind", "ivf-pq", "--lists", "4", "--memory", "10M")
     assert "GB are allowed" in refused(capsys, folder, *needs)
+    queries = ("--kind", "ivf-rabitq", "--queries", str(tmp_path / "absent.npy"))
+    assert "absent.npy is not a file" in refused(capsys, folder, *queries)
     path = folder / "embeddings" / "1.npy"
     path.write_bytes(path.read_bytes()[:-1])
     told = refused(capsys, folder, "--kind", "ivf-rabitq", "--lists", "4")
     assert "shard 1 is cut off" in told
     assert not (folder / "index").exists()
+
+
+def test_an_index_that_grows_is_built_in_parts_whatever_would_be_chosen_anew(folder, capsys):
+    whole = open_gallery(folder)
+    given = {"network": whole.network, "width": whole.width, "about": whole.about}
+    write_gallery(folder, shards=whole.shards[:1], **given)
+    index(folder, "--kind", "ivf-rabitq", "--lists", "16")
+    write_gallery(folder, shards=whole.shards, **given)
+    index(folder, "--num-shards", "2", "--shard-index", "0")
+    assert "0 shards are still to be encoded" in capsys.readouterr().out
+    index(folder)
+    assert open_index(open_gallery(folder)).index.ntotal == 1200
 
 
 def test_sizes_are_read_with_their_unit():
