@@ -26,12 +26,14 @@ from mindeye.retrieval.gallery.folder import (
 from mindeye.retrieval.gallery.growth import (
     files_of,
     next_shard,
+    require_resumable,
     require_same_vectors,
     without_known,
 )
 from mindeye.retrieval.gallery.sources import GallerySource
 
 BUILDING = "building"
+_SOURCE = Path(BUILDING) / "source.json"
 # Settings that let a shard pass which was refused, and change no other.
 _MENDING = ("normalise", "drop_broken")
 SIMULATED_FILE = "SIMULATED.json"
@@ -74,7 +76,13 @@ class Building:
         return [number for number in range(len(self.source.shards)) if not self._is_whole(number)]
 
     def record(self, number: int, built: BuiltShard) -> None:
-        """Says that a shard is whole; call it last."""
+        """Says that a shard is whole; call it last.
+
+        Raises:
+            ValueError: a build of other settings began here before any shard was whole.
+        """
+        if (self.out / _SOURCE).is_file():
+            require_resumable(self.out / _SOURCE, _wanted(self))
         shard = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(built.shard).items()
@@ -177,12 +185,11 @@ def begin(
         # What a kill between naming the shards and sweeping has left.
         shutil.rmtree(out / BUILDING, ignore_errors=True)
         return building
-    # Through JSON, so that it equals what is read back.
-    wanted = json.loads(json.dumps(_identity(building)))
+    wanted = _wanted(building)
     with one_at_a_time(out):
-        path = out / BUILDING / "source.json"
+        path = out / _SOURCE
         if path.is_file() and _has_shards(path, building.number):
-            _require_resumable(path, wanted)
+            require_resumable(path, wanted)
         else:
             shutil.rmtree(out / BUILDING, ignore_errors=True)
             write_json(path, wanted)
@@ -196,8 +203,8 @@ def _has_shards(path: Path, number: int) -> bool:
     )
 
 
-def _identity(building: Building) -> dict[str, Any]:
-    return {
+def _wanted(building: Building) -> dict[str, Any]:
+    told = {
         "root": str(building.source.root),
         "form": building.source.form,
         "network": building.network,
@@ -205,23 +212,8 @@ def _identity(building: Building) -> dict[str, Any]:
         "number": building.number,
         "settings": {name: one for name, one in building.settings.items() if name not in _MENDING},
     }
-
-
-def _require_resumable(path: Path, wanted: dict[str, Any]) -> None:
-    begun = read_json(path)
-    differing = [name for name in wanted if begun.get(name) != wanted[name]]
-    if differing == ["settings"]:
-        differing = [
-            name
-            for name in wanted["settings"]
-            if begun["settings"].get(name) != wanted["settings"][name]
-        ]
-    if differing:
-        raise ValueError(
-            f"{path.parent.parent} is being built from {begun['root']} with another "
-            f"{' and another '.join(differing)}. Run that command to its end, or delete "
-            f"{path.parent} to give it up."
-        )
+    # Through JSON, so that it equals what is read back.
+    return json.loads(json.dumps(told))
 
 
 def _read_record(path: Path) -> BuiltShard:

@@ -1,7 +1,10 @@
 """What of a source a gallery has already, and what is new in it."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from mindeye.files import read_json
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.sources import GallerySource
 
@@ -59,4 +62,29 @@ def require_same_vectors(gallery: Gallery, network: str, width: int) -> None:
             f"{gallery.path} holds vectors of {gallery.network} ({gallery.width} numbers each), "
             f"not of {network} ({width}). Vectors of two networks cannot be compared: choose "
             "another folder with --out."
+        )
+
+
+def require_resumable(path: Path, wanted: dict[str, Any]) -> None:
+    """Refuses to go on with what was begun from something else, or with other settings.
+
+    Args:
+        path: what was begun.
+
+    Raises:
+        ValueError: what differs.
+    """
+    begun = read_json(path)
+    differing = [name for name in wanted if begun.get(name) != wanted[name]]
+    if differing == ["settings"]:
+        differing = [
+            name
+            for name in wanted["settings"]
+            if begun["settings"].get(name) != wanted["settings"][name]
+        ]
+    if differing:
+        raise ValueError(
+            f"{path.parent.parent} is being built from {begun['root']} with another "
+            f"{' and another '.join(differing)}. Run that command to its end, or delete "
+            f"{path.parent} to give it up."
         )

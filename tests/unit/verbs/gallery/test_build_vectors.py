@@ -322,3 +322,22 @@ def test_a_dry_run_counts_vectors_and_writes_nothing(laion, build, tmp_path):
     assert "3 shards" in screen
     assert "700 vectors of 16 numbers, by openai-ViT-L-14" in screen
     assert not (tmp_path / "gallery").exists()
+
+
+def test_a_build_of_other_settings_that_begins_meanwhile_is_not_mixed_with_the_first(
+    laion, build, refusal, monkeypatch
+):
+    """Of two processes that begin before any shard is whole."""
+    check, begun = take_vectors.check_vectors, []
+
+    def slow(path, **options):
+        if not begun:
+            begun.append(path)
+            build(laion, "--max-unsafe", "0.3", "--shard-index", "1", "--num-shards", "3")
+        return check(path, **options)
+
+    monkeypatch.setattr(take_vectors, "check_vectors", slow)
+    assert "is being built from" in refusal(laion, "--shard-index", "0", "--num-shards", "3")
+    gallery, _ = build(laion, "--max-unsafe", "0.3")
+    expected, _ = build(laion, "--max-unsafe", "0.3", out="alone")
+    assert [one.num_kept for one in gallery.shards] == [one.num_kept for one in expected.shards]
