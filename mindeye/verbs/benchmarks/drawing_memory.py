@@ -7,8 +7,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from mindeye.reconstruction.generators.catalogue import facts_of
-from mindeye.verbs.benchmarks.random_generators import UNET_FOLDERS, plans_of
+from mindeye.reconstruction.generators.ip_adapter import POOLED_WIDTH, PROMPT_TOKENS
+from mindeye.verbs.benchmarks.random_in_memory import GeneratorPlan, generator_plan
 
 # Fused attention is chosen for the CPU; for an accelerator only where there is one.
 DEVICE = torch.device("cpu")
@@ -25,38 +25,56 @@ def num_live_bytes(
     """Stage (encode, step, decode) -> the most bytes that live at once, weights among them.
 
     A step has guidance: the UNet reads each picture twice. What libraries take for themselves,
-    such as CUDA's context and workspaces of convolutions, is not in it.
+    such as CUDA's context and workspaces of convolutions, is not in it; of an IP-Adapter the
+    weights are, and what it computes is not.
 
     Args:
-        small, token_shape: see `plans_of`.
+        dtype: of the UNet, and of a VAE that can compute in it.
+        small, token_shape: see `generator_plan`.
     """
-    plans = plans_of(name, token_shape, small=small)
-    tokens, width = token_shape or facts_of(name).token_shape
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with FakeTensorMode(), torch.no_grad():
-            unet = plans[UNET_FOLDERS[name]].made().eval()
-            vae = plans["vae"].made().eval()
-            rows = unet.config.sample_size
-            side = rows * 2 ** (len(vae.config.block_out_channels) - 1)
+    plan = generator_plan(name, token_shape, small=small)
+    with FakeTensorMode(), torch.no_grad():
+        unet, vae = plan.networks(dtype)
+        rows, side, at_work = unet.config.sample_size, plan.side, vae.dtype
 
-            def step() -> None:
-                latents = torch.zeros(2 * pictures, unet.config.in_channels, rows, rows)
-                context = torch.zeros(2 * pictures, tokens, width)
-                unet(latents, torch.tensor(1), encoder_hidden_states=context)
+        def step() -> None:
+            latents = torch.zeros(2 * pictures, unet.config.in_channels, rows, rows, dtype=dtype)
+            unet(latents, torch.tensor(1), **_read(plan, 2 * pictures, dtype))
 
-            def decode() -> None:
-                vae.decode(torch.zeros(pictures, vae.config.latent_channels, rows, rows))
+        def encode() -> None:
+            vae.encode(torch.zeros(pictures, 3, side, side, dtype=at_work))
 
-            calls = {
-                "encode": lambda: vae.encode(torch.zeros(pictures, 3, side, side)),
-                "step": step,
-                "decode": decode,
-            }
-            return {stage: _peak(call, (unet, vae)) for stage, call in calls.items()}
-    finally:
-        torch.set_default_dtype(before)
+        def decode() -> None:
+            shape = (pictures, vae.config.latent_channels, rows, rows)
+            vae.decode(torch.zeros(shape, dtype=at_work))
+
+        added = dtype.itemsize * plan.adapter_parameters(unet)
+        calls = {"encode": encode, "step": step, "decode": decode}
+        return {stage: added + _peak(call, (unet, vae)) for stage, call in calls.items()}
+
+
+def weight_bytes(name: str, *, dtype: torch.dtype = torch.float16, small: bool = False) -> int:
+    """Of UNet, VAE and adapter."""
+    plan = generator_plan(name, small=small)
+    with FakeTensorMode():
+        unet, vae = plan.networks(dtype)
+        held = sum(one.nbytes for network in (unet, vae) for one in network.parameters())
+        return held + dtype.itemsize * plan.adapter_parameters(unet)
+
+
+def _read(plan: GeneratorPlan, rows: int, dtype: torch.dtype) -> dict:
+    """What the UNet reads beside latents and time."""
+    tokens, width = plan.token_shape
+    if plan.adapter is not None:
+        tokens, width = PROMPT_TOKENS, plan.unet["cross_attention_dim"]
+    read = {"encoder_hidden_states": torch.zeros(rows, tokens, width, dtype=dtype)}
+    if plan.unet.get("addition_embed_type") == "text_time":
+        pooled, sizes = (0, 4) if plan.adapter is None else (POOLED_WIDTH, 6)
+        read["added_cond_kwargs"] = {
+            "text_embeds": torch.zeros(rows, pooled, dtype=dtype),
+            "time_ids": torch.zeros(rows, sizes, dtype=dtype),
+        }
+    return read
 
 
 def _peak(call: Callable[[], object], networks: Sequence[nn.Module]) -> int:
