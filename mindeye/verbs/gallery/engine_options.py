@@ -10,7 +10,7 @@ from mindeye.retrieval.gallery.engine_choice import ENGINES, EngineChoice
 TOKEN = "MILVUS_TOKEN"
 
 
-def add_engine(action: argparse.ArgumentParser, *, builds: bool = False) -> None:
+def add_engine(action: argparse._ActionsContainer, *, builds: bool = False) -> None:
     """Adds --engine and what belongs to it.
 
     Args:

@@ -9,9 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from mindeye.retrieval.gallery.download import Downloader, DownloadLimits
-from mindeye.retrieval.gallery.engine import VectorIndex
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.index_folder import open_index
 from mindeye.retrieval.gallery.picture_reader import PictureReader
 
 CAPTIONS, ADDRESSES, KEYS = ("caption", "TEXT", "text"), ("url", "URL"), ("key", "KEY", "hash")
@@ -35,15 +33,6 @@ def open_reader(gallery: Gallery, fetching: Fetching) -> PictureReader:
         limits = DownloadLimits(private_addresses=fetching.private_addresses)
         downloader = Downloader(fetching.cache or gallery.path / "downloads", limits)
     return PictureReader(gallery=gallery, downloader=downloader)
-
-
-def searcher(gallery: Gallery) -> VectorIndex:
-    """The gallery's index, or exact search where it has none.
-
-    Raises:
-        ValueError: see `open_index`.
-    """
-    return open_index(gallery)
 
 
 def answers(

@@ -1,7 +1,7 @@
 """A run's test scans as queries to a gallery: what both retrieval and its benchmark begin with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from mindeye.reconstruction.gallery_queries import (
 from mindeye.reconstruction.opening import OpenRun, clip_of, open_run
 from mindeye.retrieval.gallery.blocks import Blocks, TokenSearch, embedding_blocks, token_blocks
 from mindeye.retrieval.gallery.engine import VectorIndex
+from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import MANIFEST, Gallery, open_gallery
+from mindeye.retrieval.gallery.open_engine import open_engine
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget
 from mindeye.verbs.device import require_device
-from mindeye.verbs.gallery.searchable import searcher, simulated_gallery
+from mindeye.verbs.gallery.searchable import simulated_gallery
 from mindeye.verbs.switched_on import switched_on
 
 BY_EMBEDDING, BY_TOKENS = "embedding", "tokens"
@@ -44,6 +46,8 @@ class GallerySettings:
     compat: str | None = None
     quirk_settings: Sequence[str] = ()
     device: str = "cpu"
+    engine: EngineChoice = field(default_factory=EngineChoice)
+    """What finds by embedding; all tokens are compared exactly, without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +76,17 @@ def open_material(run_path: Path, gallery_path: Path, settings: GallerySettings)
     Raises:
         FileNotFoundError: no run or no gallery there.
         LookupError: an unknown way to compare, subject, quirk or device.
-        ValueError: another network than the run's, or tokens that are not comparable.
+        ValueError: another network than the run's, tokens that are not comparable, or that shall be
+            searched by an engine.
     """
     if settings.by not in (BY_EMBEDDING, BY_TOKENS):
         raise LookupError(
             f"Pictures cannot be compared by `{settings.by}`. Choose {BY_EMBEDDING} or {BY_TOKENS}."
+        )
+    if settings.by == BY_TOKENS and settings.engine.engine != EngineChoice().engine:
+        raise ValueError(
+            f"All tokens are compared exactly, without {settings.engine.engine}. Leave --engine "
+            "and --uri out, or --by tokens."
         )
     require_device(settings.device)
     folder, gallery = RunFolder(path=run_path), open_gallery(gallery_path)
@@ -95,7 +105,7 @@ def open_material(run_path: Path, gallery_path: Path, settings: GallerySettings)
         index, blocks = TokenSearch(gallery), partial(token_blocks, gallery)
         brain, truths = tokens.numpy(), shown.numpy()
     else:
-        index, blocks = searcher(gallery), partial(embedding_blocks, gallery)
+        index, blocks = open_engine(gallery, settings.engine), partial(embedding_blocks, gallery)
         brain, truths = first_tokens(tokens, shape), looks
     return GalleryMaterial(
         run=run,

@@ -89,7 +89,9 @@ def retrieve_from_gallery(
             f"{settings.k} pictures cannot be chosen from {settings.candidates} candidates. "
             "Raise --candidates, or lower --k."
         )
-    about = {**material.about, **selector.about, "settings": asdict(settings)}
+    # What is found depends on these too: an index that was made anew, and what could be fetched.
+    searched = {"index": material.index.about, "fetched": reader.downloader is not None}
+    about = {**material.about, **selector.about, "settings": asdict(settings), **searched}
     _claim(out, about)
     absent = [n for n, one in enumerate(about["image_ids"]) if not _record_path(out, one).exists()]
     total = len(material.image_ids)

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.retrieval.gallery.engine_choice import ENGINES
+from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.gallery.fetch_options import add_fetching, given_fetching
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
@@ -30,8 +32,23 @@ OF_GALLERY = {
     "no_fetch": False,
     "cache": None,
     "private_addresses": False,
+    "engine": ENGINES[0],
+    "uri": "",
+    "collection": None,
+    "index_type": None,
+    "search_parameters": None,
 }
 """Options that need --gallery -> what they are when they are not given."""
+OF_PICTURES = (
+    "k",
+    "candidates",
+    "select_by",
+    "deduplicate",
+    "no_fetch",
+    "cache",
+    "private_addresses",
+)
+"""Of these, what the benchmark has no use for."""
 
 
 def retrieve_options(verbs) -> argparse.ArgumentParser:
@@ -69,12 +86,13 @@ def _add_gallery(group) -> None:
     alike = f"near duplicates of the seen picture have a higher cosine to it (default: {ALIKE})"
     group.add_argument("--alike", type=float, metavar="C", help=alike)
     add_fetching(group)
+    add_engine(group)
 
 
 def perform_retrieve(options: argparse.Namespace) -> Iterator[str]:
     """Retrieves, saves, and says what was found."""
     if options.gallery is None:
-        given = [name for name in OF_GALLERY if getattr(options, name)]
+        given = [name for name in OF_GALLERY if _is_given(options, name)]
         if given:
             raise ValueError(
                 f"--{given[0].replace('_', '-')} belongs to retrieval from a gallery. "
@@ -118,6 +136,7 @@ def _opened(options: argparse.Namespace):
         data=options.data,
         **given_quirks(options),
         device=options.device,
+        engine=engine_of(options),
     )
     return open_material(options.run, options.gallery, settings)
 
@@ -168,8 +187,7 @@ def _benchmark(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.tables import format_rows
     from mindeye.verbs.retrieval import gallery_benchmark as benchmark
 
-    without = ("k", "candidates", "select_by", "deduplicate", "no_fetch", "cache")
-    given = [name for name in without if getattr(options, name)]
+    given = [name for name in OF_PICTURES if _is_given(options, name)]
     if given:
         raise ValueError(
             f"The benchmark takes no --{given[0].replace('_', '-')}: it shows no picture. "
@@ -192,6 +210,10 @@ def _benchmark(options: argparse.Namespace) -> Iterator[str]:
     yield f"figure: {options.out / 'benchmark.png'}"
     if found.simulated is not None:
         yield SIMULATED
+
+
+def _is_given(options: argparse.Namespace, name: str) -> bool:
+    return getattr(options, name) not in (None, False, "", OF_GALLERY["engine"])
 
 
 def _given(options: argparse.Namespace, name: str):

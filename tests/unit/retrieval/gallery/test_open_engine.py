@@ -5,14 +5,13 @@ from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.faiss_index import FaissIndex
 from mindeye.retrieval.gallery.index_build import IndexRequest, build_index, plan_index
 from mindeye.retrieval.gallery.open_engine import open_engine
-from mindeye.verbs.gallery.searchable import searcher
 
 
 def test_the_index_is_searched_where_there_is_one(gallery_of):
     gallery, choice = gallery_of(num_shards=1), EngineChoice(engine="faiss")
     assert isinstance(open_engine(gallery, choice), ExactIndex)
-    assert isinstance(searcher(gallery), ExactIndex)
+    assert isinstance(open_engine(gallery, EngineChoice()), ExactIndex)
     request = IndexRequest(kind="ivf-rabitq", lists=4, num_queries=8)
     build_index(gallery, request, plan_index(gallery, request), lambda *told: None)
     assert isinstance(open_engine(gallery, choice), FaissIndex)
-    assert isinstance(searcher(gallery), FaissIndex)
+    assert isinstance(open_engine(gallery, EngineChoice()), FaissIndex)

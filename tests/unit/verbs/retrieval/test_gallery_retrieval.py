@@ -16,6 +16,7 @@ from mindeye.pictures import as_images
 from mindeye.reconstruction.gallery_queries import network_of
 from mindeye.reconstruction.saved_pictures.opening import open_pictures
 from mindeye.retrieval.gallery.download import Fetched
+from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import open_gallery
 from mindeye.retrieval.gallery.picture_reader import PictureReader
 from mindeye.verbs.retrieval.gallery_material import GallerySettings, open_material
@@ -152,6 +153,9 @@ def test_the_command_writes_pictures_that_can_be_scored(
         (["--pools", "2"], "--pools are of test images alone"),
         (["--alike", "0.9"], "--alike belongs to the benchmark"),
         (["--benchmark", "--k", "3"], "The benchmark takes no --k"),
+        (["--benchmark", "--private-addresses"], "The benchmark takes no --private-addresses"),
+        (["--engine", "milvus"], "Give --engine milvus and --uri together"),
+        (["--by", "tokens", "--engine", "milvus", "--uri", "x.db"], "compared exactly, without mi"),
         (["--gallery", "absent"], "absent is no gallery"),
     ],
 )
@@ -172,6 +176,9 @@ def test_options_of_a_gallery_alone_are_refused(finished_run, capsys):
         main(["retrieve", str(finished_run), "--benchmark"])
     assert "--benchmark belongs to retrieval from a gallery" in capsys.readouterr().err
     with pytest.raises(SystemExit):
+        main(["retrieve", str(finished_run), "--engine", "milvus"])
+    assert "--engine belongs to retrieval from a gallery" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         main(["retrieve", str(finished_run), "--gallery", "g"])
     assert "needs a folder. Give it with --out" in capsys.readouterr().err
 
@@ -184,3 +191,44 @@ def test_a_gallery_of_another_network_is_refused_by_both_names(
     with pytest.raises(ValueError, match=r"embedded by other-0123, but .* is tiny-clip-"):
         open_material(finished_run, tmp_path / "g", GallerySettings())
     assert network_of("a-1+washed-out+embedding") == "a-1+washed-out"
+
+
+def test_what_was_found_without_fetching_is_not_taken_for_what_fetching_finds(
+    finished_run, planted_gallery, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    base = ["retrieve", str(finished_run), "--gallery", str(planted_gallery), "--out", str(out)]
+    main([*base, "--k", "3", "--no-fetch"])
+    with pytest.raises(SystemExit):
+        main([*base, "--k", "3", "--cache", str(tmp_path / "cache")])
+    assert "retrieved otherwise (fetched differ)" in capsys.readouterr().err
+
+
+def test_what_one_index_found_is_not_completed_by_another(material, reader, tmp_path):
+    retrieve_from_gallery(material, selector_of(material), reader, FEW, tmp_path / "out")
+    index = ExactIndex(material.gallery)
+    index.about = "another index"
+    with pytest.raises(ValueError, match=r"retrieved otherwise \(index differ\)"):
+        retrieve_from_gallery(
+            replace(material, index=index), selector_of(material), reader, FEW, tmp_path / "out"
+        )
+
+
+def test_milvus_finds_what_exact_search_finds(finished_run, planted_gallery, tmp_path, capsys):
+    reason = "needs the extra `milvus`: pip install 'mindeye[milvus]'"
+    pytest.importorskip("milvus_lite", reason=reason)
+    engine = ["--engine", "milvus", "--uri", str(tmp_path / "x.db")]
+    main(["gallery", "index", str(planted_gallery), *engine])
+    base = ["retrieve", str(finished_run), "--gallery", str(planted_gallery), "--no-fetch"]
+    base += ["--candidates", "20"]
+    main([*base, "--out", str(tmp_path / "here")])
+    capsys.readouterr()
+    main([*base, "--out", str(tmp_path / "there"), *engine])
+    assert "in Milvus Lite" in capsys.readouterr().out
+    # Cosines differ in the last digit that is written.
+    here, there = (
+        [line.split("\t")[:2] for line in (tmp_path / one / "retrieved.tsv").open()]
+        + [line.split("\t")[3:5] for line in (tmp_path / one / "retrieved.tsv").open()]
+        for one in ("here", "there")
+    )
+    assert here == there
