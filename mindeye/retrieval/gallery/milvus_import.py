@@ -1,8 +1,8 @@
 """A gallery's shards into a Milvus collection, shard by shard; the server says which are in.
 
-Vectors are float32 under their gallery row. A partition holds some shards and is named after them
-and the gallery's network: a shard that changed, or other rows kept of it, means another partition,
-and what belongs to no shard of the gallery is dropped.
+Vectors are float32 under their gallery row. A partition holds some shards and is named after its
+gallery and them: a shard that changed, or other rows kept of it, means another partition, and what
+belongs to no shard of the gallery any more is dropped. Another gallery's collection is refused.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Imported:
 
 def partitions_of(gallery: Gallery, config: MilvusConfig) -> list[Partition]:
     """Which shards lie together, under names that tell them from all others."""
-    step, found = config.shards_per_partition, []
+    step, found, owner = config.shards_per_partition, [], owner_of(gallery)
     for start in range(0, len(gallery.shards), step):
         shards = gallery.shards[start : start + step]
         identity = [
@@ -52,9 +52,19 @@ def partitions_of(gallery: Gallery, config: MilvusConfig) -> list[Partition]:
             # The file of kept rows is named after its content.
             *([one.first, one.count, one.num_kept, one.sha256, str(one.kept)] for one in shards),
         ]
-        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-        found.append(Partition(name=f"p{start // step}_{digest[:16]}", shards=shards))
+        name = f"p{start // step}_{owner}_{_digest(identity)[:16]}"
+        found.append(Partition(name=name, shards=shards))
     return found
+
+
+def owner_of(gallery: Gallery) -> str:
+    """What the names of all partitions of one gallery have in common, also while it grows."""
+    first = [(one.name, one.sha256) for one in gallery.shards[:1]]
+    return _digest([gallery.network, gallery.width, first])[:12]
+
+
+def _digest(identity: Sequence) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
 def import_gallery(
@@ -68,13 +78,13 @@ def import_gallery(
 
     Raises:
         OSError: the server stopped answering; names the shard.
-        ValueError: the collection is of another form, or counts differ in the end.
+        ValueError: the collection is of another form or gallery, or counts differ in the end.
     """
     client = connect(config)
     try:
         wanted = partitions_of(gallery, config)
         _require_collection(client, gallery, config)
-        num_dropped = _drop_others(client, wanted, config)
+        num_dropped = _drop_others(client, gallery, wanted, config)
         sent, present, done = [], 0, 0
         for partition in wanted:
             with answering(config, "nothing was sent"):
@@ -149,10 +159,20 @@ def _require_collection(client: MilvusClient, gallery: Gallery, config: MilvusCo
         )
 
 
-def _drop_others(client: MilvusClient, wanted: Sequence[Partition], config: MilvusConfig) -> int:
+def _drop_others(
+    client: MilvusClient, gallery: Gallery, wanted: Sequence[Partition], config: MilvusConfig
+) -> int:
+    """Drops what this gallery has had; refuses to drop what another one has."""
     names = {one.name for one in wanted} | {DEFAULT_PARTITION}
     with answering(config, "nothing was sent"):
         others = [one for one in client.list_partitions(config.collection) if one not in names]
+    foreign = [one for one in others if f"_{owner_of(gallery)}_" not in one]
+    if foreign:
+        raise ValueError(
+            f"`{config.collection}` at {config.uri} holds {len(foreign)} partitions of another "
+            f"gallery, such as {foreign[0]}. Give this one another name with --collection."
+        )
+    with answering(config, "nothing was sent"):
         for name in others:
             # Lite neither knows nor needs a release.
             if not config.is_lite:

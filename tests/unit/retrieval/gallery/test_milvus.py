@@ -132,6 +132,14 @@ def test_another_network_is_another_partition(gallery, config):
     assert not names & other
 
 
+def test_the_collection_of_another_gallery_is_refused_and_keeps_its_vectors(gallery, config):
+    import_gallery(gallery, config)
+    other = replace(gallery, shards=(replace(gallery.shards[0], sha256="0" * 64),))
+    with pytest.raises(ValueError, match=r"2 partitions of another gallery, .* --collection"):
+        import_gallery(other, config)
+    assert import_gallery(gallery, config).num_present == 3
+
+
 def test_vectors_that_were_lost_are_noticed(gallery, config):
     import_gallery(gallery, config)
     client = connect(config)
