@@ -1,12 +1,12 @@
 """How fast whole reconstructions are and where their time goes, with random networks."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import open_clip
@@ -64,6 +64,10 @@ class WholeSetting:
     """Pictures at once; None: those of 20 images."""
     max_memory: float | None = None
     """In bytes, of the device; chooses the batch."""
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise ValueError(f"{self.images} images were asked for. Choose 1 or more.")
 
     @property
     def config(self) -> ReconstructionConfig:
@@ -141,8 +145,11 @@ def whole_reconstruction(setting: WholeSetting, rounds: int, out: Path) -> Itera
         limit = setting.max_memory
         pictures = batch_within(limit, decoded, artist, setting.config, sample).pictures
     found: list[dict[str, float]] = []
+    out.mkdir(parents=True, exist_ok=True)
     for _ in range(rounds):
-        found.append(_round(setting, decoded, artist, sample, pictures, out / "pictures"))
+        # A new folder each round: in one that a kill left behind only the rest would be drawn.
+        with TemporaryDirectory(dir=out) as place:
+            found.append(_round(setting, decoded, artist, sample, pictures, Path(place)))
         facts = summary(found, setting.images)
         about = {"setting": asdict(setting), "networks": "random weights", "batch": pictures}
         write_json(out / RESULTS, {**about, **facts, "rounds": found})
@@ -172,7 +179,6 @@ def _round(
     )
     wall = time.perf_counter() - began
     lines = read_choices(out)
-    shutil.rmtree(out)
     stages = {stage: sum(line["seconds"][stage] for line in lines) for stage in STAGES}
     return {**stages, REST: wall - sum(stages.values()), "wall": wall}
 
