@@ -76,6 +76,8 @@ def reconstruct(
     # One for all blocks: what memory once was too small for is not tried again.
     batch = BatchSize() if batch is None else batch
     with unfinished(out, total):
+        if progress:
+            progress(0, total)  # a first block of large pictures takes minutes
         for start in range(0, total, images):
             rows = slice(start, start + images)
             wanted = missing & set(image_ids[rows])

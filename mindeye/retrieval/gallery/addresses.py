@@ -4,10 +4,13 @@ An address is looked up once and connected to as it was checked: a name that lat
 else leads nowhere.
 """
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
 PORT_OF = {"http": 80, "https": 443}
@@ -86,3 +89,31 @@ def connection_to(
     # http.client's own place for another way to connect; certificates are still checked by name.
     connection._create_connection = connect
     return connection
+
+
+@contextlib.contextmanager
+def ending_after(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Hangs up on a server that gives its answer drop by drop, so that no single wait is long.
+
+    Raises:
+        TimeoutError: it had to.
+    """
+    hung_up = threading.Event()
+
+    def hang_up() -> None:
+        hung_up.set()
+        with contextlib.suppress(OSError):  # it has gone by itself
+            if connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, hang_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if hung_up.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        watch.cancel()

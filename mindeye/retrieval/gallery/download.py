@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 
 from mindeye import __version__
 from mindeye.files import atomic_path
-from mindeye.retrieval.gallery.addresses import checked_url, connection_to
+from mindeye.retrieval.gallery.addresses import checked_url, connection_to, ending_after
 
 USER_AGENT = f"mindeye/{__version__} (picture retrieval)"
 AGENT_NAME = "mindeye"
@@ -55,7 +55,7 @@ class DownloadLimits:
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
     seconds: float = 15.0
-    """For all of it: look-up, redirects and content."""
+    """For all of it, redirects and content; the system bounds how long it looks a name up."""
     host_delay_s: float = 0.5
     """Between two requests to one host, which are never made at the same time."""
     at_once: int = 8
@@ -128,7 +128,7 @@ class Downloader:
             private = self.limits.private_addresses
             connection = connection_to(parts, seconds=left, private=private)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            with contextlib.closing(connection):
+            with contextlib.closing(connection), ending_after(left, connection):
                 headers = {"User-Agent": USER_AGENT, "Accept": "image/*"}
                 connection.request("GET", target, headers=headers)
                 answer = connection.getresponse()

@@ -1,5 +1,6 @@
 """Pictures of urls from a server on this machine, good and hostile ones."""
 
+import contextlib
 import http.server
 import io
 import re
@@ -51,6 +52,13 @@ PAGES = {
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append((self.path, self.headers["User-Agent"], time.monotonic()))
+        if self.path == "/slow-words":
+            with contextlib.suppress(OSError):
+                for _ in range(60):
+                    self.wfile.write(b"H")
+                    self.wfile.flush()
+                    time.sleep(0.05)
+            return
         if self.path == "/drip":
             self.send_response(200)
             self.end_headers()
@@ -137,6 +145,13 @@ def test_bytes_pixels_and_seconds_are_bounded(tmp_path, address):
     started = time.monotonic()
     assert "no answer within 0.3 s" in why(tmp_path, address + "/drip", seconds=0.3)
     assert time.monotonic() - started < 1.5
+
+
+def test_headers_that_come_drop_by_drop_are_not_waited_for(tmp_path, address):
+    began = time.monotonic()
+    found = Downloader(tmp_path, replace(HERE, seconds=0.3)).fetch(f"{address}/slow-words")
+    assert found.why == "no answer within 0.3 s"
+    assert time.monotonic() - began < 2
 
 
 def test_the_own_machine_and_network_are_closed_unless_opened(tmp_path, address, server):
