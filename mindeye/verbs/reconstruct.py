@@ -198,9 +198,8 @@ def reconstruct_run(
     Args:
         compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
-        beside: trust and captions; None: contact sheets alone.
-        chosen: subject, data, split, num_images, generator_source, execution and batch;
-            see `opened_drawing`.
+        beside: None: contact sheets alone.
+        chosen: subject, data, split and the like, see `opened_drawing`.
     """
     require_device(device)
     config = settled_config(run_path, config, compat, quirk_settings)
@@ -225,8 +224,7 @@ def plan_reconstruction(
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
         LookupError: a subject that the run was not trained on, an unknown quirk or sampler.
-        ValueError: more images asked for than there are, steps that do not fit the sampler, or a
-            generator of other tokens.
+        ValueError: more images than there are, misfit steps, or a generator of other tokens.
     """
     config = settled_config(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
