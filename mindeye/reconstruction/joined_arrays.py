@@ -1,18 +1,31 @@
-"""Many safetensors files -> one, without holding more than one of them in memory."""
+"""Many safetensors files -> one that is read where it is looked at: never whole in memory."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
-from safetensors import safe_open
+import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from mindeye.files import atomic_path
 
 # Safetensors begins its data at a multiple of this many bytes.
 ALIGNMENT = 8
+KINDS: Mapping[str, type[np.generic]] = MappingProxyType(
+    {
+        "U8": np.uint8,
+        "F16": np.float16,
+        "I32": np.int32,
+        "F32": np.float32,
+        "I64": np.int64,
+        "F64": np.float64,
+    }
+)
+"""Of safetensors' names, those that reconstructions have."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,40 @@ def join_arrays(paths: Sequence[Path], out: Path, *, without: Sequence[str] = ()
         stream.write(len(text).to_bytes(8, "little") + text)
         for one in arrays:
             _write(stream, one.name, paths)
+
+
+def mapped_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file, read only; what is not looked at is not read.
+
+    Raises:
+        ValueError: the file is damaged, or holds kinds of numbers that reconstructions have not.
+    """
+    try:
+        with safe_open(path, "numpy"):  # checks header, places and length
+            pass
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Delete it and run again what made it."
+        ) from error
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+    found = {}
+    for name, about in header.items():
+        if name == "__metadata__":
+            continue
+        if about["dtype"] not in KINDS:
+            raise ValueError(f"{path}: `{name}` holds {about['dtype']}. Was it drawn by mindeye?")
+        kind, shape = KINDS[about["dtype"]], tuple(about["shape"])
+        place = 8 + size + about["data_offsets"][0]
+        # What has no bytes cannot be mapped.
+        is_empty = not math.prod(shape)
+        found[name] = (
+            np.empty(shape, kind)
+            if is_empty
+            else np.memmap(path, kind, "r", offset=place, shape=shape)
+        )
+    return found
 
 
 def _write(stream: BinaryIO, name: str, paths: Sequence[Path]) -> None:

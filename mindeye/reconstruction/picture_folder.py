@@ -21,7 +21,7 @@ from mindeye.files import (
 from mindeye.metrics.pixels import resize
 from mindeye.pictures import as_images, as_pictures, save_png
 from mindeye.reconstruction.choices import choices_of, write_choices
-from mindeye.reconstruction.joined_arrays import join_arrays
+from mindeye.reconstruction.joined_arrays import join_arrays, mapped_arrays
 from mindeye.reconstruction.picture_parts import PARTS, drop_parts, part_path, state_of
 from mindeye.reconstruction.selection import best_candidates
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -30,6 +30,8 @@ MANIFEST = "manifest.json"
 ARRAYS = "reconstructions.safetensors"
 # Pictures that are no candidates are kept beside them.
 BLENDED = "blended"
+# Candidates and what is kept of them can be more than memory holds.
+LARGE = ("candidates", "image_tokens", "brain_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,11 @@ def is_finished(out: Path) -> bool:
 def load_reconstruction(out: Path) -> Reconstruction:
     """Reads a finished folder.
 
+    Candidates and their tokens are read from the disk when they are looked at.
+
     Raises:
         FileNotFoundError: no reconstructions there, or a half-done folder.
+        ValueError: a damaged file.
     """
     path = out / ARRAYS
     require_whole_folder(out)
@@ -77,7 +82,8 @@ def load_reconstruction(out: Path) -> Reconstruction:
             f"{out} holds no reconstructions: {ARRAYS} is missing. "
             "Draw them with `mindeye reconstruct`."
         )
-    arrays = load_arrays(path)
+    arrays = mapped_arrays(path)
+    arrays |= {name: np.array(one) for name, one in arrays.items() if name not in LARGE}
     pictures = arrays.get(BLENDED)
     return Reconstruction(
         image_ids=arrays["image_ids"],
@@ -171,7 +177,7 @@ def chosen_candidates(
 ) -> UInt8[np.ndarray, "images height width 3"]:
     """Of each image, the candidate that was chosen."""
     chosen = chosen_rows(arrays)
-    return arrays["candidates"][np.arange(len(chosen)), chosen]
+    return np.asarray(arrays["candidates"][np.arange(len(chosen)), chosen])
 
 
 def blended(

@@ -77,7 +77,7 @@ def refine_folder(
     captions: Path,
     config: RefinementConfig,
     *,
-    generator_source: Path | None,
+    generator_source: Path,
     execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -94,14 +94,12 @@ def refine_folder(
     Raises:
         FileNotFoundError: no reconstructions, captions or checkpoint there.
         LookupError: an image without a caption.
-        ValueError: `out` holds other pictures, or no checkpoint is named.
+        ValueError: `out` holds other pictures.
+
+    Source: MindEye2 (arXiv:2403.11207), released inference code. Differs: there, pictures have
+    passed through 256 pixels before they are enlarged again; here they come as they were drawn.
     """
     require_device(device)
-    if generator_source is None:
-        raise ValueError(
-            "Any SDXL checkpoint refines, so none is the default. Give the folder of one in "
-            "diffusers' layout with --generator-source."
-        )
     manifest, drawn = read_manifest(reconstructions), read_pictures(reconstructions)
     image_ids = drawn.image_ids.tolist()
     prompts = prompts_of(captions, image_ids)

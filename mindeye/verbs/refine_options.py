@@ -28,7 +28,7 @@ def refine_options(verbs) -> argparse.ArgumentParser:
         ("side", int, "of the pictures in pixels (default: 768)"),
     ):
         verb.add_argument(f"--{name}", type=kind, help=text)
-    add_generator(verb)
+    add_generator(verb, required="an SDXL checkpoint in diffusers' layout, with text encoders")
     add_device(verb)
     return verb
 

@@ -87,10 +87,20 @@ def add_settings(
         verb.add_argument(f"--{name}", type=kind, help=text)
 
 
-def add_generator(verb: argparse.ArgumentParser) -> None:
-    """Where the weights of --generator are, and how it runs."""
+def add_generator(verb: argparse.ArgumentParser, required: str | None = None) -> None:
+    """Where the weights of --generator are, and how it runs.
+
+    Args:
+        required: what must be given as --generator-source; None: it may be left out.
+    """
     where = "folder of the generator's weights (default: the hub's cache; nothing is fetched)"
-    verb.add_argument("--generator-source", type=Path, metavar="FOLDER", help=where)
+    verb.add_argument(
+        "--generator-source",
+        type=Path,
+        metavar="FOLDER",
+        help=required or where,
+        required=required is not None,
+    )
     ours = GeneratorExecution()
     for name, default, choices, about in (
         ("generator-dtype", ours.dtype, DTYPES, "16 bits halve its memory"),

@@ -73,7 +73,7 @@ def arguments_of(tmp_path, config_path):
         "decode": ["decode", "scan.npy", "--run", run, "--out", out],
         "doctor": ["doctor", "nsd", str(tmp_path / "absent")],
         "caption": ["caption", run, "--out", out],
-        "refine": ["refine", run, "--captions", "captions.tsv", "--out", out],
+        "refine": ["refine", run, "--captions", "c.tsv", "--generator-source", run, "--out", out],
         "bench": ["bench", "retrieval", run],
         "gallery": ["gallery", "build", str(tmp_path / "absent"), "--out", out],
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mindeye.files import sha256_of
@@ -121,7 +122,7 @@ def drawn_tokens(drawn: Reconstruction) -> torch.Tensor:
             "These pictures were drawn before their tokens were kept. Draw them into another "
             "folder, or write captions with `mindeye caption` and give the file to --captions."
         )
-    tokens = torch.from_numpy(drawn.image_tokens).float()
+    tokens = torch.from_numpy(drawn.image_tokens.astype(np.float32))
     if tokens.shape[1] != drawn.candidates.shape[1]:  # one picture of the mean of all
         return tokens.mean(1)
     return tokens[torch.arange(len(tokens)), torch.from_numpy(drawn.chosen)]

@@ -3,7 +3,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mindeye.files import load_arrays
-from mindeye.reconstruction.joined_arrays import join_arrays
+from mindeye.reconstruction.joined_arrays import join_arrays, mapped_arrays
 
 
 @pytest.fixture
@@ -42,3 +42,30 @@ def test_the_joined_file_is_what_safetensors_would_have_written(parts, tmp_path)
 def test_what_is_left_out_is_not_there(parts, tmp_path):
     join_arrays(parts[0], tmp_path / "joined.safetensors", without=("seconds", "absent"))
     assert set(load_arrays(tmp_path / "joined.safetensors")) == {"pictures", "tokens", "ids"}
+
+
+def test_mapped_arrays_are_those_of_safetensors_and_read_only(parts, tmp_path):
+    paths, _ = parts
+    whole = {**load_file(paths[1]), "none": np.empty((0, 4), np.float32)}
+    path = tmp_path / "with-none.safetensors"
+    save_file(whole, path, metadata={"by": "a test"})
+    found = mapped_arrays(path)
+    assert found.keys() == whole.keys()
+    for name, one in whole.items():
+        assert found[name].dtype == one.dtype
+        np.testing.assert_array_equal(found[name], one)
+    assert isinstance(found["pictures"], np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        found["pictures"][0] = 0
+
+
+def test_a_file_that_was_cut_off_or_holds_other_numbers_is_not_mapped(parts, tmp_path):
+    paths, _ = parts
+    content = paths[0].read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(content[:-3])
+    with pytest.raises(ValueError, match="is damaged"):
+        mapped_arrays(cut)
+    save_file({"flags": np.ones(3, bool)}, tmp_path / "flags.safetensors")
+    with pytest.raises(ValueError, match="`flags` holds BOOL"):
+        mapped_arrays(tmp_path / "flags.safetensors")
