@@ -57,6 +57,11 @@ def require_searchable(
             f"The queries have {queries.shape[1]} numbers each, the vectors of {gallery.path} "
             f"{gallery.width}. Embed the queries with {gallery.network}."
         )
+    if not gallery.num_kept:
+        raise ValueError(
+            f"{gallery.path} has no vector that can be found: its filters have left none. Build it "
+            "with others, or see `mindeye gallery duplicates --undo`."
+        )
     if not 1 <= k <= gallery.num_kept:
         raise ValueError(
             f"{k} neighbours are asked for, but {gallery.path} has {gallery.num_kept} vectors. "

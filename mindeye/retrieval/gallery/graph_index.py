@@ -18,7 +18,12 @@ BREADTH = 200
 
 
 def build_graph(
-    gallery: Gallery, folder: Path, sample: int, progress: Callable[[str, int, int], None]
+    gallery: Gallery,
+    folder: Path,
+    sample: int,
+    progress: Callable[[str, int, int], None],
+    *,
+    seed: int,
 ) -> None:
     """Writes the graph shard after shard; one that was killed goes on behind its last shard.
 
@@ -31,7 +36,7 @@ def build_graph(
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
-        index, done = _begun(gallery, grown, sample)
+        index, done = _begun(gallery, grown, sample, seed)
         for number in range(done, len(gallery.shards)):
             _add(gallery, number, index)
             with atomic_path(grown / f"{number + 1}.faiss") as temporary:
@@ -44,7 +49,7 @@ def build_graph(
         faiss.omp_set_num_threads(threads)
 
 
-def _begun(gallery: Gallery, grown: Path, sample: int) -> tuple[faiss.Index, int]:
+def _begun(gallery: Gallery, grown: Path, sample: int, seed: int) -> tuple[faiss.Index, int]:
     """The graph that holds the most shards, and their number."""
     done = max((int(one.stem) for one in grown.glob("*.faiss")), default=0)
     if done:
@@ -52,7 +57,7 @@ def _begun(gallery: Gallery, grown: Path, sample: int) -> tuple[faiss.Index, int
     factory = f"HNSW{HNSW_NEIGHBOURS},SQ8"
     graph = faiss.index_factory(gallery.width, factory, faiss.METRIC_INNER_PRODUCT)
     faiss.downcast_index(graph).hnsw.efConstruction = BREADTH
-    graph.train(sample_of(gallery, sample, seed=0))
+    graph.train(sample_of(gallery, sample, seed=seed))
     index = faiss.IndexIDMap(graph)
     graph.this.disown()
     index.own_fields = True

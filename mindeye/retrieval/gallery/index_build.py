@@ -153,7 +153,7 @@ def build_index(
     require_free_space(plan.folder, size, "The index")
     plan.folder.mkdir(parents=True, exist_ok=True)
     if plan.choice.kind == "hnsw":
-        build_graph(gallery, plan.folder, plan.choice.sample, progress)
+        build_graph(gallery, plan.folder, plan.choice.sample, progress, seed=request.seed)
         return finished(gallery, request, plan, plan.folder / "whole", progress)
     inverted, settings = trained_once(gallery, plan, progress)
     number, parts = request.part or (0, 1)

@@ -70,3 +70,9 @@ def test_vectors_that_are_not_finite_are_never_found(tmp_path):
     assert np.isfinite(found.scores).all()
     with pytest.raises(FloatingPointError, match="fewer than 29 finite vectors among its 30"):
         ExactIndex(gallery).search(query, 29)
+
+
+def test_a_gallery_whose_filters_left_nothing_says_so(tmp_path):
+    gallery = made_up_gallery(tmp_path, (5,), kept=())
+    with pytest.raises(ValueError, match="has no vector that can be found"):
+        ExactIndex(gallery).search(np.zeros((1, WIDTH), dtype=np.float32), 1)
