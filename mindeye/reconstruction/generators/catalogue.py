@@ -33,7 +33,8 @@ class Memory:
     """What one picture at a time needs in 16 bits, with guidance; computed, not measured."""
 
     weights_gigabytes: float
-    """UNet and VAE, 2 bytes a parameter, counted on the meta device."""
+    """UNet, adapter and VAE, counted on the meta device; SDXL's VAE and that of IP-Adapter in 32
+    bits."""
     estimate_gigabytes: float
     """The peak with activations and about 1.2 GB for CUDA itself; an estimate."""
     card_gigabytes: int
@@ -134,7 +135,7 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
                 ),
             ),
             # UNet in 16 bits, VAE in float32.
-            memory=Memory(weights_gigabytes=5.3, estimate_gigabytes=9.5, card_gigabytes=12),
+            memory=Memory(weights_gigabytes=5.3, estimate_gigabytes=8.4, card_gigabytes=12),
         ),
         "ip-adapter-sdxl": GeneratorFacts(
             about="maintained and widely used: SDXL with IP-Adapter-Plus",
@@ -162,7 +163,7 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
                     licence="Apache-2.0",
                 ),
             ),
-            memory=Memory(weights_gigabytes=6.2, estimate_gigabytes=10, card_gigabytes=12),
+            memory=Memory(weights_gigabytes=6.3, estimate_gigabytes=10.7, card_gigabytes=12),
         ),
         "ip-adapter-sd15": GeneratorFacts(
             about="for small cards: Stable Diffusion 1.5 with IP-Adapter-Plus",
@@ -190,7 +191,7 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
                     licence="Apache-2.0",
                 ),
             ),
-            memory=Memory(weights_gigabytes=2.0, estimate_gigabytes=4.5, card_gigabytes=8),
+            memory=Memory(weights_gigabytes=2.15, estimate_gigabytes=4.2, card_gigabytes=8),
         ),
     }
 )
