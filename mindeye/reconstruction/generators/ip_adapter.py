@@ -1,7 +1,7 @@
 """IP-Adapter-Plus: Stable Diffusion (XL or 1.5) that draws from penultimate tokens of ViT-H-14."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -147,11 +147,7 @@ def load_ip_adapter(
     unet = load_network(UNet2DConditionModel, base / "unet", dtype)
     vae = load_network(AutoencoderKL, base / "vae", vae_dtype(dtype))
     with_adapter(unet, adapter_weights(file))
-    place(unet, vae, replace(execution, slicing="none"), device)
-    if execution.slicing != "none":
-        vae.enable_slicing()
-    if execution.slicing == "tiles":
-        vae.enable_tiling()
+    place(unet, vae, execution, device, slices_attention=False)
     told = "-random" if random_mark(base) else ""
     side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
     return IpAdapter(

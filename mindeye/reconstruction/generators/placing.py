@@ -39,10 +39,17 @@ def place(
     vae: AutoencoderKL,
     execution: GeneratorExecution,
     device: torch.device | str,
+    *,
+    slices_attention: bool = True,
 ) -> None:
-    """Moves, slices, offloads and compiles both in place; weights have their dtype already."""
+    """Moves, slices, offloads and compiles both in place; weights have their dtype already.
+
+    Args:
+        slices_attention: not where an adapter sits in attention: slicing would take its place.
+    """
     if execution.slicing != "none":
-        unet.set_attention_slice("auto")
+        if slices_attention:
+            unet.set_attention_slice("auto")
         vae.enable_slicing()
     if execution.slicing == "tiles":
         vae.enable_tiling()
