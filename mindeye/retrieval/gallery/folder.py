@@ -7,7 +7,7 @@
 | `metadata/NAME.parquet` | one row a vector: url, path, caption, ... |
 | `tokens/NAME.npy` | (rows, tokens, width) float16, where they were asked for |
 | `kept/NAME.npy` | ascending rows that filters and duplicates have left; absent: all |
-| `index/` | see `mindeye.retrieval.gallery.index_folder` |
+| `index/` | see `mindeye.retrieval.gallery.index.folder` |
 
 A vector is known by its gallery row: the first row of its shard plus its row in the shard's file.
 Filters change which rows can be found, never what a row means.

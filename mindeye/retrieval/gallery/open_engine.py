@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from mindeye.retrieval.gallery.engine import VectorIndex
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.index_folder import open_index
+from mindeye.retrieval.gallery.index.folder import open_index
 
 
 def open_engine(gallery: Gallery, choice: EngineChoice) -> VectorIndex:
@@ -18,14 +18,14 @@ def open_engine(gallery: Gallery, choice: EngineChoice) -> VectorIndex:
     if choice.engine == "faiss":
         return open_index(gallery)
     require_milvus()
-    from mindeye.retrieval.gallery.milvus_engine import open_milvus
+    from mindeye.retrieval.gallery.milvus.engine import open_milvus
 
     return open_milvus(gallery, milvus_config(choice))
 
 
 def milvus_config(choice: EngineChoice):
     """What the choice says of Milvus."""
-    from mindeye.retrieval.gallery.milvus_client import MilvusConfig
+    from mindeye.retrieval.gallery.milvus.client import MilvusConfig
 
     return MilvusConfig(uri=choice.uri, token=choice.token, **choice.settings)
 

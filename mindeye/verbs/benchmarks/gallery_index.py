@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mindeye.retrieval.gallery.folder import open_gallery
-from mindeye.retrieval.gallery.index_choice import choose_index
-from mindeye.retrieval.gallery.index_folder import require_current
-from mindeye.retrieval.gallery.index_record import read_record
+from mindeye.retrieval.gallery.index.choice import choose_index
+from mindeye.retrieval.gallery.index.folder import require_current
+from mindeye.retrieval.gallery.index.record import read_record
 from mindeye.verbs.benchmarks.gallery_work import (
     build_bare,
     build_ours,

@@ -10,14 +10,14 @@ import numpy as np
 from mindeye.files import atomic_path, fingerprint_of
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard, open_gallery, write_gallery
-from mindeye.retrieval.gallery.index_build import (
+from mindeye.retrieval.gallery.index.build import (
     IndexRequest,
     build_index,
     limit_threads,
     plan_index,
 )
-from mindeye.retrieval.gallery.index_folder import open_index, require_current
-from mindeye.retrieval.gallery.index_record import read_record
+from mindeye.retrieval.gallery.index.folder import open_index, require_current
+from mindeye.retrieval.gallery.index.record import read_record
 from mindeye.simulate.clustered_vectors import ClusteredVectors
 
 SHARD, BATCH, NEIGHBOURS = 100_000, 64, 16

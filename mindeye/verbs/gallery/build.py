@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mindeye.disk import require_free_space
-from mindeye.retrieval.gallery.building import Building, BuiltShard, begin
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.take_vectors import take_shard
+from mindeye.retrieval.gallery.sources.building import Building, BuiltShard, begin
+from mindeye.retrieval.gallery.sources.take_vectors import take_shard
 from mindeye.verbs.device import require_device
 from mindeye.verbs.gallery.build_request import BuildRequest
 from mindeye.verbs.gallery.embed_pictures import embed_shard

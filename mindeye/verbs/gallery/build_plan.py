@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from mindeye.retrieval.gallery.folder import MANIFEST, open_gallery
-from mindeye.retrieval.gallery.growth import without_known
-from mindeye.retrieval.gallery.picture_decoding import decode_picture, decoded_in_order
-from mindeye.retrieval.gallery.source_pictures import encoded_pictures
-from mindeye.retrieval.gallery.sources import GallerySource
-from mindeye.retrieval.gallery.vector_files import check_vectors, open_vectors
+from mindeye.retrieval.gallery.pictures.decoding import decode_picture, decoded_in_order
+from mindeye.retrieval.gallery.sources.encoded_pictures import encoded_pictures
+from mindeye.retrieval.gallery.sources.growth import without_known
+from mindeye.retrieval.gallery.sources.sources import GallerySource
+from mindeye.retrieval.gallery.sources.vector_files import check_vectors, open_vectors
 from mindeye.verbs.device import require_device
 from mindeye.verbs.gallery.build_request import BuildRequest
 

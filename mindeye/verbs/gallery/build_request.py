@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mindeye.retrieval.gallery.filters import GalleryFilters
-from mindeye.retrieval.gallery.sources import GallerySource, open_source
-from mindeye.retrieval.gallery.take_vectors import TakingConfig
-from mindeye.retrieval.gallery.vector_files import open_vectors
+from mindeye.retrieval.gallery.sources.filters import GalleryFilters
+from mindeye.retrieval.gallery.sources.sources import GallerySource, open_source
+from mindeye.retrieval.gallery.sources.take_vectors import TakingConfig
+from mindeye.retrieval.gallery.sources.vector_files import open_vectors
 from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.verbs.gallery.build_options import OF_PICTURES, OF_VECTORS
 from mindeye.verbs.gallery.embed_pictures import EmbeddingConfig

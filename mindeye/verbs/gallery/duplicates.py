@@ -130,7 +130,7 @@ def _index_of(named: Gallery, gallery: Gallery, exact: bool):
     if exact or gallery.num_kept <= EXACT_UP_TO:
         return None
     from mindeye.retrieval.gallery.exact import ExactIndex
-    from mindeye.retrieval.gallery.index_folder import open_index
+    from mindeye.retrieval.gallery.index.folder import open_index
 
     index = open_index(named)
     if isinstance(index, ExactIndex):

@@ -14,17 +14,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindeye.files import sha256_of, write_text
-from mindeye.retrieval.gallery.building import Building, BuiltShard
-from mindeye.retrieval.gallery.filters import GalleryFilters, kept_rows
 from mindeye.retrieval.gallery.folder import GalleryShard, write_kept
-from mindeye.retrieval.gallery.picture_decoding import (
+from mindeye.retrieval.gallery.pictures.decoding import (
     DecodedPicture,
     decode_picture,
     decoded_in_order,
 )
-from mindeye.retrieval.gallery.picture_table import row_of, told_by_key, write_table
-from mindeye.retrieval.gallery.row_file import RowFile, row_file
-from mindeye.retrieval.gallery.source_pictures import EncodedPicture, encoded_pictures
+from mindeye.retrieval.gallery.sources.building import Building, BuiltShard
+from mindeye.retrieval.gallery.sources.encoded_pictures import EncodedPicture, encoded_pictures
+from mindeye.retrieval.gallery.sources.filters import GalleryFilters, kept_rows
+from mindeye.retrieval.gallery.sources.picture_table import row_of, told_by_key, write_table
+from mindeye.retrieval.gallery.sources.row_file import RowFile, row_file
 from mindeye.targets.clip import ClipTarget
 
 

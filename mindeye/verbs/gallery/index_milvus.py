@@ -35,7 +35,7 @@ def perform_milvus_index(gallery: Gallery, options: argparse.Namespace) -> Itera
             "leave --engine milvus out."
         )
     require_milvus()
-    from mindeye.retrieval.gallery.milvus_import import import_gallery
+    from mindeye.retrieval.gallery.milvus.importing import import_gallery
 
     config = milvus_config(engine_of(options))
     yield f"{config.kind} in {config.name}, collection `{config.collection}`"

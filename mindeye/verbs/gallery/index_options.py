@@ -47,14 +47,14 @@ def index_options(actions) -> argparse.ArgumentParser:
 def perform_index(options: argparse.Namespace) -> Iterator[str]:
     """Builds, and says what was chosen, why, and what it gives."""
     from mindeye.retrieval.gallery.folder import open_gallery
-    from mindeye.retrieval.gallery.index_build import (
+    from mindeye.retrieval.gallery.index.build import (
         IndexRequest,
         build_index,
         limit_threads,
         missing_blocks,
         plan_index,
     )
-    from mindeye.retrieval.gallery.index_folder import check_files, require_current
+    from mindeye.retrieval.gallery.index.folder import check_files, require_current
 
     gallery = open_gallery(options.gallery)
     if engine_of(options).engine == "milvus":

@@ -18,11 +18,11 @@ from mindeye.reconstruction.gallery_queries import (
 )
 from mindeye.report.gallery_sheet import Found, SheetRow, gallery_sheet
 from mindeye.report.tables import write_tsv
-from mindeye.retrieval.gallery.download import Unfetched, decoded
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import Gallery, open_gallery
 from mindeye.retrieval.gallery.open_engine import open_engine
-from mindeye.retrieval.gallery.picture_reader import MOST_PIXELS, PictureReader
+from mindeye.retrieval.gallery.pictures.download import Unfetched, decoded
+from mindeye.retrieval.gallery.pictures.reader import MOST_PIXELS, PictureReader
 from mindeye.retrieval.gallery.queries import distinct_neighbours, read_queries
 from mindeye.targets.clip import load_clip
 from mindeye.verbs.device import require_device

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from mindeye.retrieval.gallery.download import Downloader, DownloadLimits
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.picture_reader import PictureReader
+from mindeye.retrieval.gallery.pictures.download import Downloader, DownloadLimits
+from mindeye.retrieval.gallery.pictures.reader import PictureReader
 
 CAPTIONS, ADDRESSES, KEYS = ("caption", "TEXT", "text"), ("url", "URL"), ("key", "KEY", "hash")
 COLUMNS = ("query", "rank", "cosine", "row", "key", "url", "path", "caption")

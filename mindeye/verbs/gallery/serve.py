@@ -15,7 +15,7 @@ from mindeye.report.banner import SIMULATED
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import open_gallery
 from mindeye.retrieval.gallery.open_engine import open_engine
-from mindeye.retrieval.gallery.pictures import pictures
+from mindeye.retrieval.gallery.pictures.places import pictures
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.retrieval.gallery.serving.service import GalleryService
 from mindeye.verbs.device import require_device

@@ -11,7 +11,7 @@ from mindeye.files import atomic_path, write_json
 from mindeye.metrics.bootstrap import bootstrap_intervals
 from mindeye.report.gallery_plots import accuracy_over_distractors
 from mindeye.report.tables import write_rows_tsv
-from mindeye.retrieval.gallery.planted import (
+from mindeye.retrieval.gallery.planted.planted import (
     DUPLICATES,
     LEFT_OUT,
     PlantedRanks,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mindeye.retrieval.gallery.planted import LEFT_OUT, PlantedRanks, planted_accuracy
-from mindeye.retrieval.gallery.tail import (
+from mindeye.retrieval.gallery.planted.planted import LEFT_OUT, PlantedRanks, planted_accuracy
+from mindeye.retrieval.gallery.planted.tail import (
     FEWEST,
     predicted_accuracy,
     rival_shares,

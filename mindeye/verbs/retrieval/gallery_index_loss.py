@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from mindeye.retrieval.gallery.exact import ExactIndex
-from mindeye.retrieval.gallery.planted import PlantedRanks
+from mindeye.retrieval.gallery.planted.planted import PlantedRanks
 from mindeye.verbs.retrieval.gallery_material import BY_EMBEDDING, GalleryMaterial
 
 

@@ -15,8 +15,8 @@ from mindeye.nsd_layout import SIMULATED_FILE
 from mindeye.pictures import save_png
 from mindeye.report.gallery_sheet import Found, SheetRow, gallery_sheet, stacked
 from mindeye.report.tables import write_tsv
-from mindeye.retrieval.gallery.picture_reader import PictureReader
-from mindeye.retrieval.gallery.planted import SAME, likeness
+from mindeye.retrieval.gallery.pictures.reader import PictureReader
+from mindeye.retrieval.gallery.planted.planted import SAME, likeness
 from mindeye.retrieval.gallery.queries import first_of_alike
 from mindeye.verbs.gallery.searchable import COLUMNS, answers
 from mindeye.verbs.retrieval.gallery_material import GalleryMaterial

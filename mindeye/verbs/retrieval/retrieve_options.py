@@ -143,7 +143,7 @@ def _opened(options: argparse.Namespace):
 
 def _from_gallery(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.banner import SIMULATED
-    from mindeye.retrieval.gallery.download import counted_reasons
+    from mindeye.retrieval.gallery.pictures.download import counted_reasons
     from mindeye.verbs.gallery.searchable import Fetching, open_reader
     from mindeye.verbs.retrieval import gallery_retrieval as retrieval
     from mindeye.verbs.retrieval.gallery_selection import selector_of, selector_of_run

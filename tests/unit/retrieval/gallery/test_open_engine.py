@@ -2,8 +2,8 @@
 
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.exact import ExactIndex
-from mindeye.retrieval.gallery.faiss_index import FaissIndex
-from mindeye.retrieval.gallery.index_build import IndexRequest, build_index, plan_index
+from mindeye.retrieval.gallery.index.build import IndexRequest, build_index, plan_index
+from mindeye.retrieval.gallery.index.faiss_index import FaissIndex
 from mindeye.retrieval.gallery.open_engine import open_engine
 
 

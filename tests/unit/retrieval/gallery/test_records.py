@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
-from mindeye.retrieval.gallery.pictures import pictures
+from mindeye.retrieval.gallery.pictures.places import pictures
 
 WIDTH, COUNTS = 4, (5, 0, 7)
 NOBODY = np.array([], dtype=np.int64)

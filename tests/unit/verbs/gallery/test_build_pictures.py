@@ -18,7 +18,7 @@ from PIL import Image
 from mindeye.cli import main
 from mindeye.pictures import as_images
 from mindeye.retrieval.gallery.folder import open_gallery
-from mindeye.retrieval.gallery.pictures import pictures
+from mindeye.retrieval.gallery.pictures.places import pictures
 from mindeye.simulate.scenes import caption_of, scene_image, scene_of
 from mindeye.targets.clip import load_clip
 from mindeye.verbs.gallery import embed_pictures

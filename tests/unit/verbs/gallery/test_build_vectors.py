@@ -10,9 +10,9 @@ import pytest
 
 from mindeye.cli import main
 from mindeye.files import sha256_of
-from mindeye.retrieval.gallery import take_vectors
 from mindeye.retrieval.gallery.folder import open_gallery
-from mindeye.retrieval.gallery.pictures import pictures
+from mindeye.retrieval.gallery.pictures.places import pictures
+from mindeye.retrieval.gallery.sources import take_vectors
 from mindeye.simulate.clustered_vectors import ClusteredVectors
 from mindeye.simulate.laion_shards import write_laion_shards
 from mindeye.targets.clip import OFFLINE_CLIP

@@ -76,7 +76,7 @@ def test_an_index_is_asked_in_a_large_gallery(gallery, monkeypatch):
         def __init__(self, gallery):
             self.search = ExactIndex(gallery).search
 
-    from mindeye.retrieval.gallery import index_folder
+    from mindeye.retrieval.gallery.index import folder as index_folder
 
     monkeypatch.setattr(index_folder, "open_index", Index)
     monkeypatch.setattr(duplicates, "EXACT_UP_TO", 10)

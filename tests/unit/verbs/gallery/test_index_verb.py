@@ -8,7 +8,7 @@ import pytest
 
 from mindeye.cli import main
 from mindeye.retrieval.gallery.folder import GalleryShard, open_gallery, write_gallery
-from mindeye.retrieval.gallery.index_folder import current_folder, open_index
+from mindeye.retrieval.gallery.index.folder import current_folder, open_index
 from mindeye.simulate.clustered_vectors import ClusteredVectors
 from mindeye.verbs.gallery.index_options import num_bytes
 

@@ -9,7 +9,7 @@ from mindeye.cli import main
 from mindeye.files import read_json
 from mindeye.retrieval.gallery.engine import Neighbours
 from mindeye.retrieval.gallery.exact import ExactIndex
-from mindeye.retrieval.gallery.planted import PlantedRanks
+from mindeye.retrieval.gallery.planted.planted import PlantedRanks
 from mindeye.verbs.retrieval.gallery_benchmark import (
     TOPS,
     BenchmarkSettings,

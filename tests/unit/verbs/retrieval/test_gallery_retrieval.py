@@ -15,10 +15,10 @@ from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images
 from mindeye.reconstruction.gallery_queries import network_of
 from mindeye.reconstruction.saved_pictures.opening import open_pictures
-from mindeye.retrieval.gallery.download import Fetched
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import open_gallery
-from mindeye.retrieval.gallery.picture_reader import PictureReader
+from mindeye.retrieval.gallery.pictures.download import Fetched
+from mindeye.retrieval.gallery.pictures.reader import PictureReader
 from mindeye.verbs.retrieval.gallery_material import GallerySettings, open_material
 from mindeye.verbs.retrieval.gallery_retrieval import RetrievalSettings, retrieve_from_gallery
 from mindeye.verbs.retrieval.gallery_selection import selector_of, selector_of_run

@@ -1,0 +1,1 @@
+"""The index of a gallery: chosen, trained, built, tuned, made current, searched."""

@@ -1,0 +1,1 @@
+"""The same galleries in a Milvus."""

@@ -1,0 +1,94 @@
+"""Search by Milvus; what it finds is compared exactly with the gallery's own vectors."""
+
+import numpy as np
+from jaxtyping import Float32
+from pymilvus import MilvusClient
+
+from mindeye.retrieval.gallery.engine import Neighbours
+from mindeye.retrieval.gallery.exact import ordered, require_searchable
+from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
+from mindeye.retrieval.gallery.milvus.importing import ROW, VECTOR, require_complete
+
+# Milvus's own bounds: results of a query, and queries at once.
+MAX_RESULTS, MAX_QUERIES = 16_384, 1_024
+
+
+class MilvusIndex:
+    """Implements `VectorIndex`.
+
+    Scores are those of exact search; what may be missing are neighbours.
+    """
+
+    def __init__(self, gallery: Gallery, client: MilvusClient, config: MilvusConfig) -> None:
+        self.gallery, self.client, self.config = gallery, client, config
+        self.about = (
+            f"{config.kind} of {gallery.num_kept:,} vectors in {config.name}, "
+            f"{config.candidates} compared exactly"
+        )
+
+    def search(self, queries: Float32[np.ndarray, "queries width"], k: int) -> Neighbours:
+        """See `VectorIndex.search`.
+
+        Raises:
+            OSError: the server does not answer.
+            ValueError: k above what the server takes, or too few vectors were found.
+        """
+        require_searchable(self.gallery, queries, k)
+        if k > MAX_RESULTS:
+            raise ValueError(f"{k} neighbours are more than Milvus gives. Choose {MAX_RESULTS:,}.")
+        count = min(max(k, self.config.candidates), self.gallery.num_kept, MAX_RESULTS)
+        parts = [
+            self._compared(queries[start : start + MAX_QUERIES], count, k)
+            for start in range(0, len(queries), MAX_QUERIES)
+        ]
+        return Neighbours(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+
+    def close(self) -> None:
+        """Lets another process open a Lite database."""
+        self.client.close()
+
+    def _compared(
+        self, queries: Float32[np.ndarray, "queries width"], count: int, k: int
+    ) -> Neighbours:
+        found = self._candidates(queries, count)
+        scores = np.full((len(queries), count), -np.inf, dtype=np.float32)
+        rows = np.full((len(queries), count), -1, dtype=np.int64)
+        for number, one in enumerate(found):
+            if len(one) < k:
+                raise ValueError(
+                    f"Milvus found {len(one)} vectors where {k} are asked for. Search more widely: "
+                    "see --search-parameters."
+                )
+            rows[number, : len(one)] = one
+            scores[number, : len(one)] = self.gallery.vectors(one) @ queries[number]
+        best = ordered(scores, rows)
+        return Neighbours(scores=best.scores[:, :k], rows=best.rows[:, :k])
+
+    def _candidates(
+        self, queries: Float32[np.ndarray, "queries width"], count: int
+    ) -> list[np.ndarray]:
+        with answering(self.config, "nothing was found"):
+            answers = self.client.search(
+                self.config.collection,
+                data=list(queries),
+                anns_field=VECTOR,
+                limit=count,
+                search_params={"metric_type": "IP", "params": dict(self.config.search)},
+                output_fields=[ROW],
+            )
+        return [np.array([hit[ROW] for hit in one], dtype=np.int64) for one in answers]
+
+
+def open_milvus(gallery: Gallery, config: MilvusConfig) -> MilvusIndex:
+    """Opens a collection to search it.
+
+    Raises:
+        OSError: no server answers, or another process has the Lite database open.
+        ValueError: it does not hold exactly the gallery's vectors.
+    """
+    client = connect(config)
+    with answering(config, "nothing was searched"):
+        require_complete(client, gallery, config)
+        client.load_collection(config.collection)
+    return MilvusIndex(gallery, client, config)

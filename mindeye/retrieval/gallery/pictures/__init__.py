@@ -1,0 +1,1 @@
+"""The pictures of what was found: where they are, fetched, decoded."""

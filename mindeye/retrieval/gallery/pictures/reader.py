@@ -1,0 +1,48 @@
+"""The pictures of gallery rows as pixels: from files and tars, or fetched from their addresses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.pictures.download import Downloader, Fetched, Unfetched, decoded
+from mindeye.retrieval.gallery.pictures.places import GalleryPicture, pictures
+
+MOST_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureReader:
+    """Reads pictures of one gallery; a picture that cannot be had comes with the reason."""
+
+    gallery: Gallery
+    downloader: Downloader | None = None
+    """None: nothing is fetched."""
+
+    def read(self, rows: Int[np.ndarray, "rows"]) -> list[Fetched]:
+        """In their order; those that must be fetched are fetched together."""
+        places = pictures(self.gallery, rows)
+        found = [self._local(place) for place in places]
+        absent = [
+            number
+            for number, (place, one) in enumerate(zip(places, found, strict=True))
+            if one.picture is None and place.url
+        ]
+        if self.downloader is None:
+            for number in absent:
+                found[number] = Fetched(None, "only its address is known, and nothing is fetched")
+            return found
+        fetched = self.downloader.fetch_all([places[number].url for number in absent])
+        for number, one in zip(absent, fetched, strict=True):
+            found[number] = one
+        return found
+
+    def _local(self, place: GalleryPicture) -> Fetched:
+        try:
+            content = place.read()
+            if content is None:
+                return Fetched(None, "the gallery knows neither its file nor its address")
+            return Fetched(decoded(content, MOST_PIXELS), None)
+        except (OSError, ValueError, Unfetched) as error:
+            return Fetched(None, str(error))

@@ -1,0 +1,1 @@
+"""True pictures among distractors: ranks, and what lies beyond the gallery."""
