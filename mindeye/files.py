@@ -65,7 +65,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         prefix = f".{path.name}.{_place()}-{os.getpid()}."
         with naming_closed_places(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(path)
+            sweep(path)
             temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=path.parent))
         try:
             yield temporary
@@ -128,7 +128,7 @@ def require_whole_map(content: mmap.mmap, path: Path | str) -> None:
         )
 
 
-def _sweep(path: Path) -> None:
+def sweep(path: Path) -> None:
     """Removes temporaries of `path` whose writer was killed; all others may still be written."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.{_place()}-(\d+)\.[^.]+\.part")
     for name in os.listdir(path.parent):

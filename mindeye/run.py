@@ -17,7 +17,7 @@ from mindeye import __version__
 from mindeye.checkpoint_pair import CheckpointPair
 from mindeye.config import dump_yaml, from_mapping
 from mindeye.disk import naming_closed_places, naming_full_disks, unwritten
-from mindeye.files import atomic_path, holds_something, read_json, write_json
+from mindeye.files import atomic_path, holds_something, read_json, sweep, write_json
 from mindeye.quirks import Quirks
 from mindeye.run_identity import are_acceptable, changes_of, identity_of
 
@@ -164,7 +164,12 @@ class RunFolder:
     def finish(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights and drops the checkpoints: nothing goes on from them."""
         write_weights(self.weights_path, weights)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Drops what a finished run needs no more, also what a kill at the very end left."""
         self.checkpoints.drop()
+        sweep(self.weights_path)
 
     def weights(self) -> dict[str, Tensor]:
         """The final weights.

@@ -83,7 +83,7 @@ def train(
         main_first(accelerator, lambda: begin(config, run, accelerator, found, accept_changes))
         if run.is_finished:
             # A kill may have come between the final weights and this.
-            main_first(accelerator, run.checkpoints.drop)
+            main_first(accelerator, run.tidy)
         else:
             _train(config, run, accelerator, found, progress, embed_progress, watchers)
         return run

@@ -1,6 +1,8 @@
 """A training that was cut goes on to the same result; a folder keeps what it was made of."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,11 +151,19 @@ def test_data_with_other_contents_are_refused(tiny_experiment, tiny_prepared, tm
         train(replace(tiny_experiment, data=(data,)), tmp_path / "run")
 
 
-def test_a_kill_between_the_final_weights_and_the_end_leaves_no_checkpoint_for_good(
+def test_a_kill_between_the_final_weights_and_the_end_leaves_nothing_for_good(
     tiny_experiment, tmp_path
 ):
     run = train(tiny_experiment, tmp_path / "run")
     run.checkpoints.save({"step": 12})
+    # The file is renamed before the folder that it was written in goes.
+    killed = (
+        "import os, sys; from pathlib import Path; from mindeye.files import temporary_folder\n"
+        "with temporary_folder(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(run.weights_path)], check=False)
     assert run.checkpoints.newest.exists()
+    assert list(run.path.glob(".*.part"))
     train(tiny_experiment, tmp_path / "run")
     assert not run.checkpoints.newest.exists()
+    assert list(run.path.glob(".*")) == []
