@@ -45,6 +45,7 @@ def draw_block(
     config: ReconstructionConfig,
     sample_tokens: SampleTokens | None,
     batch: BatchSize | None = None,
+    token_dtype: torch.dtype = torch.float16,
 ) -> dict[str, np.ndarray]:
     """Candidates of a few images, with all that is known of them; first axis images.
 
@@ -54,9 +55,10 @@ def draw_block(
     Args:
         batch: pictures at once; None draws all together. Another size changes pictures as far as
             sums are rounded in another order, no further.
+        token_dtype: in which the prior's tokens are returned.
 
     Returns:
-        image_ids; of each candidate its picture (candidates), scores, image_tokens (float16) and
+        image_ids; of each candidate its picture (candidates), scores, image_tokens and
         seconds in each of `STAGES` (an equal share of its batch's); brain_tokens (float16); which
         candidate is chosen; spread, where there are several (of their CLIP tokens, or of the
         prior's tokens where `average` draws one picture of them); blurry, where there are latents.
@@ -75,7 +77,7 @@ def draw_block(
             parts = batch.in_parts(images, lambda rows: artist.vae.images(latents[rows]))
         blurry = torch.cat(parts)
     decoding = clock.taken() / (images * count)
-    draw = CandidateDrawing(decoded, blurry, artist, config, sample_tokens, clock)
+    draw = CandidateDrawing(decoded, blurry, artist, config, sample_tokens, clock, token_dtype)
     drawn = [list(arrays) for arrays in zip(*batch.in_parts(images * count, draw), strict=True)]
     tokens, pictures, seconds = (
         np.concatenate(parts).reshape(images, -1, *parts[0].shape[2:]) for parts in drawn[1:]
@@ -123,6 +125,7 @@ class CandidateDrawing:
     config: ReconstructionConfig
     sample_tokens: SampleTokens | None
     clock: "StageClock"
+    token_dtype: torch.dtype
 
     def __call__(
         self, rows: slice
@@ -148,7 +151,8 @@ class CandidateDrawing:
         with self.clock("scoring"):
             seen = embedding_of(self.artist.clip.tokens(pictures))
         seconds = np.tile(self.clock.taken() / len(numbers), (len(numbers), 1, 1))
-        return seen, sampled.half().cpu().numpy(), as_pictures(pictures)[:, None], seconds
+        kept = sampled.to(self.token_dtype).cpu().numpy()
+        return seen, kept, as_pictures(pictures)[:, None], seconds
 
     def _image_tokens(
         self, images: Tensor, generators: tuple[torch.Generator, ...]

@@ -1,7 +1,6 @@
 """One image's scans -> everything that a run says of it, whatever else the scan holds."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,14 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mindeye.pictures import as_pictures
+from mindeye.reconstruction.batch_size import BatchSize
 from mindeye.reconstruction.candidate_noise import candidate_generators, noises
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.decoder_run import DecoderRun
+from mindeye.reconstruction.drawing import STAGES as DRAWING_STAGES
+from mindeye.reconstruction.drawing import draw_block
 from mindeye.reconstruction.picture_folder import blended, chosen_candidates
-from mindeye.reconstruction.pipeline import draw_block
-from mindeye.reconstruction.prior_sampler import SampleTokens, prior_sampler
+from mindeye.reconstruction.prior_sampler import prior_sampler
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.types import Decoded, RepeatBatch
 
@@ -43,6 +44,8 @@ class ImageDecoder:
         """Raises LookupError and ValueError for samplers and steps that the prior cannot take."""
         self.run, self.config = run, config
         self.sample_tokens = prior_sampler(run.decoder.prior, config)
+        # One for all images: what memory once was too small for is not tried again.
+        self.batch = BatchSize()
 
     @torch.inference_mode()
     def decode(self, betas: Float32[np.ndarray, "repeats voxels"], number: int) -> DecodedImage:
@@ -71,52 +74,39 @@ class ImageDecoder:
             arrays["latents"] = decoded.latents.cpu().numpy()
         seconds = {"decode": time.perf_counter() - started}
         started = time.perf_counter()
-        prior = TimedPrior(self.sample_tokens)
-        drawn = self._drawn(decoded, prior)
-        seconds |= {
-            "prior": prior.seconds,
-            "draw": time.perf_counter() - started - prior.seconds,
-        }
-        tokens = prior.tokens
+        drawn, tokens, prior = self._drawn(decoded)
+        seconds |= {"prior": prior, "draw": time.perf_counter() - started - prior}
         if self.config.selection == "average":
             tokens = tokens.mean(0, keepdim=True)
         chosen = int(drawn["chosen"][0]) if "chosen" in drawn else 0
         arrays["image_tokens"] = tokens[chosen : chosen + 1].numpy()
         return DecodedImage(arrays=arrays | drawn, seconds=seconds)
 
-    def _drawn(self, decoded: Decoded, prior: "TimedPrior") -> dict[str, np.ndarray]:
-        """Pictures as far as the run's networks give them; the prior is sampled in any case."""
+    def _drawn(
+        self, decoded: Decoded
+    ) -> tuple[dict[str, np.ndarray], Float[Tensor, "candidates tokens width"], float]:
+        """Pictures as far as the run's networks give them, what the prior sampled, its seconds."""
         if self.run.artist is None:
-            (generator,) = candidate_generators(self.config.seed, decoded.image_ids.tolist(), 1)
-            tokens = decoded.brain_tokens
-            prior(tokens, noises((generator,), tuple(tokens.shape[1:])))
+            tokens, seconds = self._sampled(decoded)
             if self.run.vae is None or decoded.latents is None:
-                return {}
-            return {"blurry": as_pictures(self.run.vae.images(decoded.latents))}
-        block = draw_block(decoded, self.run.artist, self.config, prior)
+                return {}, tokens, seconds
+            return {"blurry": as_pictures(self.run.vae.images(decoded.latents))}, tokens, seconds
+        given = (decoded, self.run.artist, self.config, self.sample_tokens, self.batch)
+        block = draw_block(*given, token_dtype=torch.float32)
         drawn = {name: block[name] for name in ("scores", "chosen")}
         drawn["pictures"] = chosen_candidates(block)
         if "blurry" in block:
             drawn["blurry"] = block["blurry"]
             if "blended_with_blurry" in self.config.quirks:
                 drawn["pictures"] = blended(drawn["pictures"], block["blurry"])
-        return drawn
+        seconds = float(block["seconds"][..., DRAWING_STAGES.index("prior")].sum())
+        return drawn, torch.from_numpy(block["image_tokens"][0]), seconds
 
-
-class TimedPrior:
-    """A prior that remembers what it sampled and how long it took."""
-
-    def __init__(self, sample_tokens: SampleTokens) -> None:
-        self.sample_tokens = sample_tokens
-        self.seconds = 0.0
-        self.tokens: Float[Tensor, "images tokens width"] | None = None
-
-    def __call__(
-        self, brain_tokens: Float[Tensor, "images tokens width"], drawn: Iterator[Tensor]
-    ) -> Float[Tensor, "images tokens width"]:
+    def _sampled(self, decoded: Decoded) -> tuple[Float[Tensor, "one tokens width"], float]:
+        """The first candidate's tokens, where nothing can be drawn of them."""
         started = time.perf_counter()
-        tokens = self.sample_tokens(brain_tokens, drawn)
+        (generator,) = candidate_generators(self.config.seed, decoded.image_ids.tolist(), 1)
+        brain = decoded.brain_tokens
         # To the CPU before the clock is read: an accelerator answers before it has finished.
-        self.tokens = tokens.cpu()
-        self.seconds = time.perf_counter() - started
-        return tokens
+        tokens = self.sample_tokens(brain, noises((generator,), tuple(brain.shape[1:]))).cpu()
+        return tokens, time.perf_counter() - started

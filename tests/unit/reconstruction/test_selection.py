@@ -94,7 +94,7 @@ def test_an_unknown_selection_is_refused():
 
 def test_no_step_of_choosing_can_be_given_the_true_image():
     """Neither an argument nor an import leads to what was shown."""
-    decoded_alone = {"decoded", "artist", "config", "sample_tokens", "batch"}
+    decoded_alone = {"decoded", "artist", "config", "sample_tokens", "batch", "token_dtype"}
     assert set(inspect.signature(drawing.draw_block).parameters) == decoded_alone
     judging = inspect.signature(drawing.judged).parameters
     assert set(judging) == {"seen", "tokens", "embeddings", "config"}
