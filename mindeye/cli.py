@@ -143,7 +143,8 @@ def _prepare(options: argparse.Namespace) -> None:
 def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.verbs.drawing.batch_options import given_batch
     from mindeye.verbs.drawing.drawing_options import beside_of
-    from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
+    from mindeye.verbs.drawing.plan import plan_reconstruction
+    from mindeye.verbs.reconstruct import reconstruct_run, settings_for
     from mindeye.verbs.saved_results import read_manifest
 
     given = given_settings(options)
@@ -158,11 +159,14 @@ def _reconstruct(options: argparse.Namespace) -> None:
         **given_quirks(options),
     }
     if options.dry_run:
-        source = options.generator_source
-        plan = plan_reconstruction(options.run, config, **chosen, generator_source=source)
-        print(*plan.lines, sep="\n")
+        chosen["generator_source"] = options.generator_source
         if strengths:
-            print(f"for each of the strengths {', '.join(f'{one:g}' for one in strengths)}")
+            from mindeye.verbs.drawing.strength_sweep import plan_sweep
+
+            plan = plan_sweep(options.run, config, strengths, beside=beside, **chosen)
+        else:
+            plan = plan_reconstruction(options.run, config, **chosen)
+        print(*plan.lines, sep="\n")
         _print_banner(plan.simulated)
         return
     drawing = {"device": options.device, **given_generator(options), **given_batch(options)}

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mindeye.files import atomic_path
+from mindeye.models.architecture import read_architecture
+from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.pictures import save_png
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.scoring import picture_scores, score_rows
@@ -20,6 +22,7 @@ from mindeye.targets.metric_networks.network import own_clip
 from mindeye.types import MetricRow
 from mindeye.verbs.device import require_device
 from mindeye.verbs.drawing.beside import BesideAsked
+from mindeye.verbs.drawing.plan import ReconstructionPlan, plan_reconstruction
 from mindeye.verbs.drawing.scans import settled_config
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import Drawing, opened_drawing
@@ -78,22 +81,14 @@ def sweep_strengths(
             pictures, or a calibration is asked for, which holds for one strength alone.
     """
     require_device(device)
-    if beside is not None and beside.calibration is not None:
-        raise ValueError(
-            "A calibration holds for one strength alone. Leave --calibration out, or give "
-            "--strength a single number."
-        )
+    _require_no_calibration(beside)
     if (out / "manifest.json").exists():
         raise ValueError(f"{out} holds reconstructions itself. Choose another folder for a sweep.")
     config = settled_config(run_path, config, compat, quirk_settings)
-    steps_of = {one: config.steps - steps_to_skip(config.steps, one) for one in strengths}
+    steps_of = steps_at(strengths, config.steps)
     drawing = opened_drawing(run_path, config, device=device, **chosen)
-    if drawing.decoded.latents is None:
-        raise ValueError(
-            f"{run_path} has no low-level head, so nothing starts from a blurry picture and all "
-            "strengths draw the same. Give --strength a single number, or leave it out."
-        )
-    folders = {folder_of(one): one for one in distinct(steps_of)} | {HIGH_LEVEL_ONLY: 1.0}
+    _require_low_level(run_path, drawing.decoded.latents is not None)
+    folders = folders_of(steps_of)
     drawn = {
         name: drawing.into(
             out / name, replace(config, strength=one), beside or BesideAsked(), watch(name)
@@ -109,6 +104,38 @@ def sweep_strengths(
     with atomic_path(out / "sweep.png") as temporary:
         temporary.write_bytes(strength_plot(rows, BLURRY_ONLY, about["simulated"] is not None))
     return StrengthSweep(out=out, rows=rows, notes=notes_on(steps_of, config.steps), about=about)
+
+
+def plan_sweep(
+    run_path: Path,
+    config: ReconstructionConfig,
+    strengths: Sequence[float],
+    *,
+    beside: BesideAsked | None = None,
+    **chosen: Any,
+) -> ReconstructionPlan:
+    """Counts what `sweep_strengths` would draw, and refuses what it would; writes nothing.
+
+    Args:
+        chosen: see `plan_reconstruction`.
+    """
+    _require_no_calibration(beside)
+    plan = plan_reconstruction(run_path, config, **chosen)
+    decoder = read_architecture(run_path / ARCHITECTURE_FILE).decoder
+    _require_low_level(run_path, decoder.low_level is not None)
+    steps_of = steps_at(strengths, config.steps)
+    notes = notes_on(steps_of, config.steps)
+    return replace(plan, folders=tuple(folders_of(steps_of)), notes=notes)
+
+
+def steps_at(strengths: Sequence[float], total: int) -> dict[float, int]:
+    """How many of the generator's steps run at each strength."""
+    return {one: total - steps_to_skip(total, one) for one in strengths}
+
+
+def folders_of(steps_of: Mapping[float, int]) -> dict[str, float]:
+    """Folder -> strength of all that is drawn."""
+    return {folder_of(one): one for one in distinct(steps_of)} | {HIGH_LEVEL_ONLY: 1.0}
 
 
 def folder_of(strength: float) -> str:
@@ -156,3 +183,19 @@ def rows_of(
         shown = shown_pictures(drawing.run, image_ids, drawn.shape[1])
         rows += score_rows(name, picture_scores(drawn, shown, judges), rng)
     return rows
+
+
+def _require_no_calibration(beside: BesideAsked | None) -> None:
+    if beside is not None and beside.calibration is not None:
+        raise ValueError(
+            "A calibration holds for one strength alone. Leave --calibration out, or give "
+            "--strength a single number."
+        )
+
+
+def _require_low_level(run_path: Path, has_latents: bool) -> None:
+    if not has_latents:
+        raise ValueError(
+            f"{run_path} has no low-level head, so nothing starts from a blurry picture and all "
+            "strengths draw the same. Give --strength a single number, or leave it out."
+        )

@@ -16,7 +16,8 @@ from mindeye.verbs import reconstruct as verb
 from mindeye.verbs.benchmarks.random_generators import write_random_generator
 from mindeye.verbs.decoding.decode import decode_scan, plan_decode
 from mindeye.verbs.decoding.scan_source import ScanSource
-from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
+from mindeye.verbs.drawing.plan import plan_reconstruction
+from mindeye.verbs.reconstruct import reconstruct_run
 
 CONFIG = ReconstructionConfig(generator="versatile", candidates=2, steps=2, prior_steps=2)
 

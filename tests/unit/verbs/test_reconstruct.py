@@ -11,8 +11,9 @@ from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.settings import ReconstructionConfig, published_settings
 from mindeye.run import RunFolder
 from mindeye.verbs import reconstruct as verb
+from mindeye.verbs.drawing.plan import plan_reconstruction
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
-from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run, settings_for
+from mindeye.verbs.reconstruct import reconstruct_run, settings_for
 from mindeye.verbs.saved_results import read_manifest
 from mindeye.verbs.shared_options import given_settings
 
@@ -50,7 +51,7 @@ def test_the_plan_covers_the_file_that_is_written(finished_run):
 def test_the_plan_opens_no_decoder_and_writes_nothing(
     finished_run, tiny_prepared, contents, monkeypatch
 ):
-    monkeypatch.setattr("mindeye.verbs.reconstruct.open_run", None)
+    monkeypatch.setattr("mindeye.reconstruction.opening.open_run", None)
     before = contents(finished_run), contents(tiny_prepared)
     plan_reconstruction(finished_run, CONFIG)
     assert (contents(finished_run), contents(tiny_prepared)) == before

@@ -14,8 +14,9 @@ from mindeye.files import read_json, write_json
 from mindeye.reconstruction.opening import open_run, open_training
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.plan import prepared_subjects
+from mindeye.verbs.drawing.plan import plan_reconstruction
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
-from mindeye.verbs.reconstruct import plan_reconstruction, reconstruct_run
+from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run
 from mindeye.verbs.retrieval.retrieve import retrieve_run
 

@@ -8,9 +8,11 @@ from PIL import Image
 
 from mindeye.cli import main
 from mindeye.reconstruction.picture_folder import load_reconstruction
+from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.verbs.drawing import strength_sweep
 from mindeye.verbs.drawing.drawing_options import strength_or_sweep
-from mindeye.verbs.drawing.strength_sweep import distinct, folder_of, notes_on
+from mindeye.verbs.drawing.plan import plan_reconstruction
+from mindeye.verbs.drawing.strength_sweep import distinct, folder_of, notes_on, plan_sweep
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.saved_results import read_manifest
 
@@ -98,16 +100,50 @@ def test_a_sweep_is_read_as_written():
             strength_or_sweep(wrong)
 
 
-def test_a_dry_run_names_the_strengths_and_writes_nothing(finished_run, tmp_path, capsys):
-    sweep(finished_run, tmp_path / "out", "--dry-run")
-    assert "for each of the strengths 0.5, 0.75, 1" in capsys.readouterr().out
+def test_a_dry_run_counts_every_strength_that_is_drawn_and_writes_nothing(
+    finished_run, swept, tmp_path, capsys
+):
+    capsys.readouterr()
+    of_sweep = ("--strength", "0.5:1.0:0.125", "--split", "validation", "--dry-run")
+    sweep(finished_run, tmp_path / "out", *of_sweep)
+    told = capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+    drawn = [path.parent for path in swept.glob("*/reconstructions.safetensors")]
+    assert len(drawn) == 3
+    pictures = sum(load_reconstruction(folder).candidates.shape[0] for folder in drawn)
+    assert f"1 candidates for each, at each of 3 strengths: {pictures} pictures to draw" in told
+    folders = told.split("folders: ")[1].splitlines()[0].split(", ")
+    assert sorted(folders) == sorted(folder.name for folder in drawn)
+    assert "strength 0.625 runs the same 2 of 4 steps as 0.5: see strength-0.50" in told
+
+
+def test_the_plan_of_a_sweep_covers_what_it_writes(finished_run, swept):
+    config = ReconstructionConfig(candidates=1, steps=4, prior_steps=2)
+    asked = {"config": config, "strengths": (0.5, 0.75, 1.0), "split": "validation"}
+    plan = plan_sweep(finished_run, **asked)
+    alone = plan_reconstruction(finished_run, config, split="validation")
+    assert (plan.num_pictures, alone.num_pictures) == (18, 6)
+    assert plan.num_bytes == 3 * alone.num_bytes
+    arrays = swept.glob("*/reconstructions.safetensors")
+    assert plan.num_bytes > sum(path.stat().st_size for path in arrays)
+
+
+def test_a_sweep_without_blurry_pictures_is_refused_before_anything_is_opened(
+    finished_run, change_json, tmp_path
+):
+    change_json(
+        finished_run / "architecture.json",
+        lambda content: content["decoder"].update(low_level=None),
+    )
+    with pytest.raises(ValueError, match="has no low-level head, so nothing starts from a blurry"):
+        plan_sweep(finished_run, ReconstructionConfig(), (0.5, 1.0))
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--calibration", "x"), "A calibration holds for one strength alone"),
+        (("--calibration", "x", "--dry-run"), "A calibration holds for one strength alone"),
         (("--strength", "0.5:2:0.1"), "does not rise within"),
         (("--out", "RECONSTRUCTIONS"), "holds reconstructions itself"),
     ],
