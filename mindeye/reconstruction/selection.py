@@ -5,6 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from mindeye.reconstruction.settings import FEWEST_THAT_AGREE
+
 
 def second_order_scores(
     candidates: Float[Tensor, "images candidates features"],
@@ -64,7 +66,16 @@ def chosen_among(
         scores: of `second_order_scores`.
         selection: a name of `mindeye.reconstruction.settings.SELECTIONS`. `consensus` takes the
             medoid; `average` has a single picture left to choose from.
+
+    Raises:
+        ValueError: `consensus` of two, which agree with each other alike.
     """
-    if selection == "first" or candidates.shape[1] == 1:
+    count = candidates.shape[1]
+    if selection == "first" or count == 1:
         return torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
+    if selection == "consensus" and count < FEWEST_THAT_AGREE:
+        raise ValueError(
+            f"{count} candidates agree with each other alike, and rounding would choose. "
+            f"Draw {FEWEST_THAT_AGREE} or more, or select otherwise."
+        )
     return best_candidates(agreements(candidates) if selection == "consensus" else scores)

@@ -23,8 +23,11 @@ SELECTIONS = ("second-order", "average", "consensus", "first")
 `second-order`: the candidate whose CLIP tokens are closest to the contrastive head's embedding
 (MindEye1). `average`: the prior's tokens are averaged over the candidates, and one picture is drawn
 of the mean. `consensus`: the candidate whose CLIP tokens are closest to those of the others, on
-average. `first`: the first one, whatever the others are.
+average; it takes `FEWEST_THAT_AGREE`. `first`: the first one, whatever the others are.
 """
+
+# Two candidates are as close to each other the one way as the other.
+FEWEST_THAT_AGREE = 3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,11 @@ import torch
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import new_decoder
 from mindeye.reconstruction.prior_sampler import num_noises, sampler_of
-from mindeye.reconstruction.settings import DRAWING_QUIRKS, ReconstructionConfig
+from mindeye.reconstruction.settings import (
+    DRAWING_QUIRKS,
+    FEWEST_THAT_AGREE,
+    ReconstructionConfig,
+)
 from mindeye.run import RunFolder
 from mindeye.types import RepeatBatch
 from mindeye.verbs.switched_on import switched_on
@@ -53,11 +57,25 @@ def settled_config(
     on = switched_on(folder, compat, quirk_settings, DRAWING_QUIRKS)
     quirks = tuple(name for name in DRAWING_QUIRKS if name in (*on, *config.quirks))
     config = replace(config, quirks=quirks)
+    require_consensus(config)
     folder.require_finished()
     with torch.device("meta"):
         prior = new_decoder(run_path).prior
     num_noises(sampler_of(config), config.prior_steps, prior.config.train_times)
     return config
+
+
+def require_consensus(config: ReconstructionConfig) -> None:
+    """Refuses to look for the candidate that the others resemble most where there are no others.
+
+    Two resemble each other alike, so that rounding would choose.
+    """
+    if config.selection == "consensus" and config.candidates < FEWEST_THAT_AGREE:
+        raise ValueError(
+            f"Selection `consensus` finds nothing among {config.candidates} candidate(s): the one "
+            f"that the others resemble most takes {FEWEST_THAT_AGREE}. Pass --candidates "
+            f"{FEWEST_THAT_AGREE} or more, or another --selection."
+        )
 
 
 def require_images(manifest: Mapping[str, Any], split: str, total: int) -> None:

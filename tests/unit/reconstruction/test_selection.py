@@ -87,6 +87,19 @@ def test_each_selection_takes_what_it_says():
         assert alone.tolist() == [0, 0, 0]
 
 
+def test_a_consensus_of_two_is_refused_for_it_would_be_rounding():
+    """They are as near to each other the one way as the other, so no score tells them apart."""
+    candidates, brain = arrays()
+    two = candidates[:, :2]
+    alike = agreements(two)
+    torch.testing.assert_close(alike[:, 0], alike[:, 1])
+    with pytest.raises(ValueError, match="2 candidates agree with each other alike"):
+        chosen_among(two, second_order_scores(two, brain), "consensus")
+    three = candidates[:, :3]
+    found = chosen_among(three, second_order_scores(three, brain), "consensus")
+    assert found.tolist() == agreements(three).argmax(1).tolist()
+
+
 def test_an_unknown_selection_is_refused():
     with pytest.raises(ValueError, match=r"`best` is no selection\. Choose from second-order, av"):
         ReconstructionConfig(selection="best")

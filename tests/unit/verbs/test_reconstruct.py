@@ -195,6 +195,12 @@ def test_a_blended_folder_has_room_for_its_finished_pictures(finished_run, tmp_p
         ({"sampler": "euler"}, {}, "Unknown sampler `euler`"),
         ({"sampler": "ddpm"}, {}, "`ddpm` visits every time, here 20, but 10 steps"),
         ({"prior_steps": 1}, {"compat": "mindeye2"}, "never asks the network"),
+        (
+            {"selection": "consensus", "candidates": 2},
+            {},
+            r"`consensus` finds nothing among 2 candidate\(s\).*Pass --candidates 3 or more",
+        ),
+        ({"selection": "consensus", "candidates": 1}, {}, r"finds nothing among 1 candidate\(s\)"),
         ({}, {"quirk_settings": ["shifted_rang=on"]}, "Did you mean `shifted_range`"),
         ({}, {"quirk_settings": ["lost_labels=on"]}, "`lost_labels` changes nothing in this verb"),
         ({}, {"compat": "mindeye3"}, "Unknown compat `mindeye3`"),
