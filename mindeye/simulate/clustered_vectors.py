@@ -6,8 +6,9 @@ that are alike in every direction flatter each index.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, Float32, Int
@@ -32,6 +33,11 @@ class ClusteredVectors:
     exponent: float = 1.0
     """Of the power law of variances; 0: alike in every direction."""
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the vectors depend on."""
+        return asdict(self)
+
     def shard(self, number: int, count: int) -> Float16[np.ndarray, "vectors width"]:
         """The vectors of one shard, whatever other shards were drawn."""
         vectors = np.empty((count, self.width), dtype=np.float16)
@@ -46,6 +52,14 @@ class ClusteredVectors:
     def clusters(self, number: int, count: int) -> Int[np.ndarray, "vectors"]:
         """To which cluster each vector of a shard belongs."""
         return self._clusters(stream_of(self.seed, "clusters", "shard", number), count)
+
+    def captions(self, number: int, first: int, count: int) -> list[str]:
+        """Of each vector of a shard; `first` is the row of the first among all shards."""
+        clusters = self.clusters(number, count).tolist()
+        return [
+            f"made-up vector {row} of cluster {cluster}"
+            for row, cluster in enumerate(clusters, start=first)
+        ]
 
     def _blocks(
         self, count: int, *purpose: str | int

@@ -6,11 +6,12 @@ columns of LAION-2B-en and its joined safety scores, or those of LAION-400M.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
+from jaxtyping import Float16
 
 from mindeye.files import atomic_path, holds_something, read_json, write_json
 from mindeye.nsd_layout import SIMULATED_FILE
@@ -21,12 +22,33 @@ COLUMNS = ("laion-2b-en", "laion-400m")
 _WORDS, _SHARES = ("UNLIKELY", "UNSURE", "NSFW"), (0.9, 0.06, 0.04)
 
 
+@runtime_checkable
+class MadeUpVectors(Protocol):
+    """A distribution of unit vectors, from which any shard can be drawn on its own."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the vectors depend on, for SIMULATED.json."""
+        ...
+
+    def shard(self, number: int, count: int) -> Float16[np.ndarray, "vectors width"]:
+        """The vectors of one shard."""
+        ...
+
+    def captions(self, number: int, first: int, count: int) -> list[str]:
+        """Of each of these vectors; `first` is the row of the first among all shards."""
+        ...
+
+
 def write_laion_shards(
     out: Path,
     num_vectors: int,
     *,
     per_shard: int = 1_000_000,
-    vectors: ClusteredVectors | None = None,
+    vectors: MadeUpVectors | None = None,
     columns: str = "laion-2b-en",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -55,9 +77,9 @@ def write_laion_shards(
             progress(start + count, num_vectors)
 
 
-def _identity(vectors: ClusteredVectors, per_shard: int, columns: str) -> dict[str, Any]:
-    told = {name: getattr(vectors, name) for name in vectors.__dataclass_fields__}
-    return {"kind": "embeddings", "columns": columns, "per_shard": per_shard, **told}
+def _identity(vectors: MadeUpVectors, per_shard: int, columns: str) -> dict[str, Any]:
+    told = {"kind": "embeddings", "columns": columns, "per_shard": per_shard}
+    return {**told, **vectors.identity}
 
 
 def _mark(out: Path, identity: dict[str, Any]) -> None:
@@ -76,7 +98,7 @@ def _mark(out: Path, identity: dict[str, Any]) -> None:
 
 
 def _write_shard(
-    out: Path, name: str, vectors: ClusteredVectors, number: int, start: int, count: int, kind: str
+    out: Path, name: str, vectors: MadeUpVectors, number: int, start: int, count: int, kind: str
 ) -> None:
     embeddings = out / "img_emb" / f"img_emb_{name}.npy"
     metadata = out / "metadata" / f"metadata_{name}.parquet"
@@ -84,13 +106,8 @@ def _write_shard(
         return
     with atomic_path(embeddings) as temporary, temporary.open("wb") as stream:
         np.save(stream, vectors.shard(number, count))
-    clusters = vectors.clusters(number, count).tolist()
-    rows = range(start, start + count)
-    texts = [
-        f"made-up vector {row} of cluster {cluster}"
-        for row, cluster in zip(rows, clusters, strict=True)
-    ]
-    urls = [f"http://pictures.invalid/{row}.jpg" for row in rows]
+    texts = vectors.captions(number, start, count)
+    urls = [f"http://pictures.invalid/{row}.jpg" for row in range(start, start + count)]
     with atomic_path(metadata) as temporary:
         table = _columns(kind, stream_of(vectors.seed, "metadata", number), urls, texts)
         parquet.write_table(pa.table(table), temporary, row_group_size=10_000)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mindeye.verbs.gallery.build_options import build_options, perform_build
 from mindeye.verbs.gallery.duplicates_options import duplicates_options, perform_duplicates
 from mindeye.verbs.gallery.index_options import index_options, perform_index
+from mindeye.verbs.gallery.mixtures_options import mixtures_options, perform_mixtures
 from mindeye.verbs.gallery.plan_options import perform_plan, plan_options
 from mindeye.verbs.gallery.scenes_options import perform_scenes, scenes_options
 from mindeye.verbs.gallery.search_options import perform_search, search_options
@@ -15,6 +16,7 @@ from mindeye.verbs.gallery.serve_options import perform_serve, serve_options
 ACTIONS = (
     (scenes_options, perform_scenes),
     (build_options, perform_build),
+    (mixtures_options, perform_mixtures),
     (duplicates_options, perform_duplicates),
     (index_options, perform_index),
     (search_options, perform_search),
