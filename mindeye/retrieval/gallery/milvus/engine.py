@@ -5,13 +5,16 @@ from jaxtyping import Float32
 from pymilvus import MilvusClient
 
 from mindeye.retrieval.gallery.engine import Neighbours
-from mindeye.retrieval.gallery.exact import ordered, require_searchable
+from mindeye.retrieval.gallery.exact import ExactIndex, ordered, require_searchable
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
 from mindeye.retrieval.gallery.milvus.importing import ROW, VECTOR, require_complete
 
 # Milvus's own bounds: results of a query, and queries at once.
 MAX_RESULTS, MAX_QUERIES = 16_384, 1_024
+# Vectors that are all compared where an index found too few: seconds, and no more of a disk than a
+# gallery of the size for which Lite is meant.
+COMPARED_AT_MOST = 1_000_000
 
 
 class MilvusIndex:
@@ -32,7 +35,8 @@ class MilvusIndex:
 
         Raises:
             OSError: the server does not answer.
-            ValueError: k above what the server takes, or too few vectors were found.
+            ValueError: k above what the server takes, or too few vectors were found in a gallery
+                that is too large to compare all.
         """
         require_searchable(self.gallery, queries, k)
         if k > MAX_RESULTS:
@@ -52,18 +56,31 @@ class MilvusIndex:
         self, queries: Float32[np.ndarray, "queries width"], count: int, k: int
     ) -> Neighbours:
         found = self._candidates(queries, count)
+        # Not every vector can be reached in a graph, nor lies in the lists that were probed.
+        short = np.array([number for number, one in enumerate(found) if len(one) < k], dtype=int)
+        if len(short):
+            self._require_few(min(len(found[number]) for number in short), k)
         scores = np.full((len(queries), count), -np.inf, dtype=np.float32)
         rows = np.full((len(queries), count), -1, dtype=np.int64)
         for number, one in enumerate(found):
-            if len(one) < k:
-                raise ValueError(
-                    f"Milvus found {len(one)} vectors where {k} are asked for. Search more widely: "
-                    "see --search-parameters."
-                )
             rows[number, : len(one)] = one
             scores[number, : len(one)] = self.gallery.vectors(one) @ queries[number]
         best = ordered(scores, rows)
-        return Neighbours(scores=best.scores[:, :k], rows=best.rows[:, :k])
+        best = Neighbours(scores=best.scores[:, :k], rows=best.rows[:, :k])
+        if len(short):
+            exact = ExactIndex(self.gallery).search(queries[short], k)
+            best.scores[short], best.rows[short] = exact
+        return best
+
+    def _require_few(self, num_found: int, k: int) -> None:
+        """Refuses to compare all vectors of a large gallery, which would take minutes a query."""
+        if self.gallery.num_kept > COMPARED_AT_MOST:
+            raise ValueError(
+                f"{self.config.kind} of {self.config.name} found {num_found} vectors where {k} are "
+                "asked for. Ask for fewer, or search more widely, for example with "
+                """--search-parameters '{"nprobe": 256}' of inverted lists or '{"ef": 4096}' of """
+                "HNSW."
+            )
 
     def _candidates(
         self, queries: Float32[np.ndarray, "queries width"], count: int

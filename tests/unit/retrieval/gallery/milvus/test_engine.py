@@ -12,6 +12,7 @@ import pymilvus
 
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
+from mindeye.retrieval.gallery.milvus import engine
 from mindeye.retrieval.gallery.milvus.client import LITE_KINDS, MilvusConfig, connect
 from mindeye.retrieval.gallery.milvus.engine import open_milvus
 from mindeye.retrieval.gallery.milvus.importing import import_gallery, partitions_of
@@ -173,3 +174,30 @@ def test_a_collection_of_another_form_is_left_alone(gallery, config):
     client.close()
     with pytest.raises(ValueError, match=r"has the fields .* Give another name"):
         import_gallery(gallery, config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("", {}), ("IVF_FLAT", {"parameters": {"nlist": 50}, "search": {"nprobe": 1}})],
+)
+def test_where_an_index_finds_too_few_all_vectors_are_compared(gallery, config, kind, settings):
+    config, k = replace(config, index=kind, **settings), gallery.num_kept
+    import_gallery(gallery, config)
+    index, queries = open_milvus(gallery, config), queries_of(3)
+    # A graph does not reach all of them; a list holds a fiftieth.
+    assert min(map(len, index._candidates(queries, k))) < k
+    found, exact = index.search(queries, k), ExactIndex(gallery).search(queries, k)
+    index.close()
+    assert (found.rows == exact.rows).all()
+    np.testing.assert_allclose(found.scores, exact.scores, atol=1e-6)
+
+
+def test_in_a_gallery_too_large_for_that_it_says_what_to_do(gallery, config, monkeypatch):
+    monkeypatch.setattr(engine, "COMPARED_AT_MOST", gallery.num_kept - 1)
+    import_gallery(gallery, config)
+    index = open_milvus(gallery, config)
+    told = rf"found \d+ vectors where {gallery.num_kept} are asked for\. Ask for fewer, or"
+    with pytest.raises(ValueError, match=told):
+        index.search(queries_of(3), gallery.num_kept)
+    assert index.search(queries_of(3), 16).rows.shape == (3, 16)
+    index.close()
