@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import linear
 
 
 def row_products(
@@ -17,6 +18,35 @@ def row_products(
     # NumPy's OpenBLAS is a fifth faster than torch's MKL where the processor is not Intel's.
     with np.errstate(all="ignore"):  # whoever calls refuses NaN by name
         return torch.from_numpy(first.numpy() @ second.numpy().T)
+
+
+def ready_rows(values: Float[Tensor, "rows features"]) -> Tensor:
+    """Rows that many others will be multiplied with, as `rough_row_products` wants them."""
+    plain = values.device.type == "cpu" and values.dtype == torch.float32
+    wide = (
+        torch.backends.mkldnn.is_available()
+        and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        # With another precision oneDNN rounds to bfloat16.
+        and torch.get_float32_matmul_precision() == "highest"
+    )
+    return values.to_mkldnn() if plain and wide and not values.requires_grad else values
+
+
+def rough_row_products(
+    first: Float[Tensor, "rows features"], ready: Tensor
+) -> Float[Tensor, "rows others"]:
+    """`row_products` for whoever looks at close ones again: to 1e-6 of the product of lengths.
+
+    Where registers are wide oneDNN uses all of them, whoever made the processor: 982 x 2,048
+    values took it 19 ms, NumPy 33 and torch's MKL 37 (AMD EPYC with AVX-512, one core); but it
+    adds up whole rows in one go, where the others are exact to 4e-7.
+
+    Args:
+        ready: what `ready_rows` gave for the other rows.
+    """
+    if not ready.is_mkldnn:
+        return row_products(first, ready)
+    return linear(first.to_mkldnn(), ready).to_dense()
 
 
 def room_like(values: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:

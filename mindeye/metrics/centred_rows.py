@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindeye.metrics.feature_rows import FeatureRows, MemoryRows
-from mindeye.row_products import room_like
+from mindeye.row_products import ready_rows, room_like
 
 # Features whose squares are summed at a time: longer sums in single precision are less exact.
 COLUMNS = 8192
@@ -14,7 +14,19 @@ COLUMNS = 8192
 MEAN_SHARE = 0.8
 
 
-class CentredRows:
+class _LastReady:
+    """Keeps the last block of all rows as it is multiplied: often it is the only one."""
+
+    _columns: slice | None = None
+
+    def ready(self, columns: slice) -> Tensor:
+        """All rows, as `rough_row_products` wants its second ones. Valid until the next call."""
+        if self._columns != columns:
+            self._ready, self._columns = ready_rows(self.block(slice(None), columns)), columns
+        return self._ready
+
+
+class CentredRows(_LastReady):
     """Blocks of rows without their means, each in the memory of the one before.
 
     Fresh memory costs more than the subtraction, and the last block is often asked for again.
@@ -38,7 +50,7 @@ class CentredRows:
         return self._block
 
 
-class RawRows:
+class RawRows(_LastReady):
     """Rows with their means, which drop out of products with centred rows: none is copied."""
 
     def __init__(self, values: FeatureRows, norms: Float[Tensor, "rows"]) -> None:

@@ -12,7 +12,7 @@ from mindeye.metrics.pairs import (
     require_same_shape,
     require_variance,
 )
-from mindeye.row_products import row_products
+from mindeye.row_products import rough_row_products
 
 # Features multiplied at a time: centred copies of 982 x 184,512 values would take 1.4 GB.
 FEATURE_BLOCK = 8192
@@ -22,7 +22,7 @@ NEAR = 1e-5
 PAIR_BLOCK = 1 << 17
 # Reconstructions compared with all images at a time: many where all features must be read again
 # for each block, few where one block holds them, because their table then stays in the cache.
-ROW_BLOCK, CACHED_ROWS = 2048, 128
+ROW_BLOCK, CACHED_ROWS = 2048, 256
 # Values of a block of features (34 MB); blocks of more than 1,024 images become narrower for it.
 BLOCK_VALUES = 1 << 23
 # A row whose spread is below this share of its mean may have none at all: it is looked at.
@@ -177,7 +177,7 @@ def centred_products(
         for which, block in enumerate(blocks):
             if sides[which].norms is None:
                 squares[which] += torch.linalg.vector_norm(block, dim=1).double().square()
-        product = row_products(*blocks)
+        product = rough_row_products(blocks[0], seen.ready(columns))
         total = product if total is None else total.double().add_(product)
     own = squares[0].sqrt() if reconstructed.norms is None else reconstructed.norms[rows]
     return total, own, squares[1].sqrt() if seen.norms is None else seen.norms

@@ -1,8 +1,9 @@
 """Dot products of rows, by whichever library is the fastest."""
 
+import pytest
 import torch
 
-from mindeye.row_products import room_like, row_products
+from mindeye.row_products import ready_rows, room_like, rough_row_products, row_products
 
 
 def rows(count: int, seed: int) -> torch.Tensor:
@@ -27,3 +28,32 @@ def test_room_has_shape_and_type_and_order_of_rows():
     like = rows(8, 1).double().T
     room = room_like(like)
     assert (room.shape, room.dtype, room.is_contiguous()) == (like.shape, like.dtype, True)
+
+
+@pytest.mark.parametrize("registers", ["AVX512", "AVX2", "DEFAULT"])
+@pytest.mark.parametrize("features", [50, 3000])
+def test_rough_products_are_right_to_the_millionth_of_both_lengths(
+    monkeypatch, registers, features
+):
+    """Whatever the registers: where they are said to be wide, oneDNN chooses for itself."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: registers)
+    first, second = (torch.rand(count, features) for count in (4, 6))
+    expected = first.double() @ second.double().T
+    lengths = first.double().norm(dim=1).unsqueeze(1) * second.double().norm(dim=1)
+    ready = ready_rows(second)
+    if torch.backends.mkldnn.is_available():
+        assert ready.is_mkldnn == (registers == "AVX512")
+    products = rough_row_products(first, ready)
+    assert products.dtype == torch.float32
+    assert ((products - expected) / lengths).abs().max() < 2e-6
+
+
+def test_double_precision_and_gradients_and_a_rounding_onednn_are_left_to_plain_products(
+    monkeypatch,
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    second = rows(6, 2)
+    for other in (second.double(), second.clone().requires_grad_()):
+        assert ready_rows(other) is other
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+    assert ready_rows(second) is second

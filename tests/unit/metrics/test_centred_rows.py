@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from mindeye.metrics import centred_rows, identification
 from mindeye.metrics.centred_rows import CentredRows, RawRows, centred_sides
 from mindeye.metrics.feature_rows import as_rows
-from mindeye.metrics.identification import centred_products, two_way_wins
+from mindeye.metrics.identification import (
+    centred_products,
+    correlation_matrix,
+    two_way_wins,
+    two_way_wins_of_permutation,
+)
 
 
 def rows(seed: int, mean: float) -> torch.Tensor:
@@ -50,3 +56,21 @@ def test_the_rows_that_were_given_stay_as_they_are():
     two_way_wins(drawn, seen)
     assert torch.equal(drawn, before[0])
     assert torch.equal(seen, before[1])
+
+
+def test_rows_are_made_ready_once_for_all_that_are_multiplied_with_them(monkeypatch):
+    made = []
+
+    def counting(values):
+        made.append(values.shape)
+        return values
+
+    monkeypatch.setattr(centred_rows, "ready_rows", counting)
+    monkeypatch.setattr(identification, "CACHED_ROWS", 8)
+    drawn, seen = rows(1, mean=0), rows(2, mean=0)
+    expected = two_way_wins_of_permutation(correlation_matrix(drawn, seen), torch.arange(30))
+    assert torch.equal(two_way_wins(drawn, seen), expected)
+    assert made == [(30, 400)]
+    monkeypatch.setattr(identification, "FEATURE_BLOCK", 100)
+    assert torch.equal(two_way_wins(drawn, seen), expected)
+    assert made[1:] == [(30, 100)] * 4
