@@ -23,7 +23,12 @@ from mindeye.verbs.progress import Stages, watch
 from mindeye.verbs.refine_options import perform_refine, refine_options
 from mindeye.verbs.retrieval.bench_options import bench_options, perform_bench
 from mindeye.verbs.retrieval.retrieve_options import perform_retrieve, retrieve_options
-from mindeye.verbs.shared_options import given_generator, given_quirks, given_settings
+from mindeye.verbs.shared_options import (
+    given_generator,
+    given_networks,
+    given_quirks,
+    given_settings,
+)
 from mindeye.verbs.training.train_options import perform_train, train_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks and devices.
@@ -142,9 +147,10 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.verbs.drawing.batch_options import given_batch
+    from mindeye.verbs.drawing.chosen_settings import settings_for
     from mindeye.verbs.drawing.drawing_options import beside_of
     from mindeye.verbs.drawing.plan import plan_reconstruction
-    from mindeye.verbs.reconstruct import reconstruct_run, settings_for
+    from mindeye.verbs.reconstruct import reconstruct_run
     from mindeye.verbs.saved_results import read_manifest
 
     given = given_settings(options)
@@ -157,6 +163,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
         "split": options.split,
         "num_images": options.images,
         **given_quirks(options),
+        **given_networks(options),
     }
     if options.dry_run:
         chosen["generator_source"] = options.generator_source

@@ -15,11 +15,18 @@ from mindeye.models.saved import load_decoder
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.opening import open_generator
 from mindeye.reconstruction.generators.protocol import ImageGenerator
-from mindeye.reconstruction.opening import clip_of, require_drawable, require_same_networks
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
+from mindeye.reconstruction.opening import require_drawable
 from mindeye.reconstruction.pipeline import Artist
+from mindeye.reconstruction.run_networks import (
+    about_given,
+    is_unnamed,
+    open_networks,
+    provenance_with,
+)
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget
-from mindeye.targets.vae import VaeTarget, load_vae
+from mindeye.targets.vae import VaeTarget
 
 OFFLINE = "scenes"
 
@@ -53,7 +60,7 @@ class DecoderRun:
             return (
                 f"{self.folder.path} was converted: its file does not tell which CLIP and VAE it "
                 "was trained on, so tokens, embeddings and low-level latents are written and no "
-                "pictures."
+                "pictures; with --clip and --vae it draws."
             )
         if self.generator is None:
             tokens, width = self.decoder.architecture.token_shape
@@ -80,6 +87,7 @@ class DecoderRun:
             "roi": self.bundle.roi,
             "voxel_hash": self.bundle.voxel_hash,
             "simulated": simulated_of(self.provenance, self.subject),
+            **about_given(self.provenance),
         }
 
 
@@ -91,22 +99,24 @@ def open_decoder(
     generator: str = "scenes",
     source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    given: GivenNetworks = NONE_GIVEN,
 ) -> DecoderRun:
     """Opens a run for scans of one subject, by default its first.
 
     Args:
         generator, source, execution: see `open_generator`. The offline one is left out where it
             does not take the decoder's tokens; another one must take them.
+        given: what a converted run does not name.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or it has no bundle of this subject.
         LookupError: a subject that the run has no ridge layer for.
-        ValueError: decoder and bundle differ in voxels, a network is not that of the training, or
-            the generator takes other tokens.
+        ValueError: decoder and bundle differ in voxels, a network is not that of the training,
+            the generator takes other tokens, or nothing is drawn that it could be asked for.
     """
     folder = RunFolder(path=path)
     folder.require_finished()
-    provenance = folder.provenance()
+    provenance = provenance_with(folder, given)
     decoder = load_decoder(path, device)
     chosen = _known_subject(path, decoder, subject)
     bundle = bundle_of(path, chosen)
@@ -117,10 +127,8 @@ def open_decoder(
             f"{bundle.num_voxels}. Were the files of two runs mixed?"
         )
     clip, vae, drawing = None, None, None
-    if provenance["networks"] is not None:
-        clip = clip_of(folder, device)
-        vae = load_vae(provenance["paths"]["vae"], device)
-        require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
+    if not is_unnamed(provenance) or "given" in provenance:
+        provenance, clip, vae = open_networks(folder, provenance, device)
         if generator != OFFLINE:
             shape = decoder.architecture.token_shape
             require_drawable(generator, source, shape, provenance)
@@ -128,11 +136,8 @@ def open_decoder(
         drawing = open_generator(generator, source, **options)
         if drawing.token_shape != decoder.architecture.token_shape:
             drawing = None
-    elif generator != OFFLINE:
-        raise ValueError(
-            f"{path} was converted: its file does not tell which CLIP and VAE it was trained on, "
-            f"so {generator} cannot draw for it. Leave --generator out."
-        )
+    else:
+        _require_no_generator(path, generator, source, execution)
     return DecoderRun(
         folder=folder,
         decoder=decoder,
@@ -143,6 +148,20 @@ def open_decoder(
         vae=vae,
         generator=drawing,
     )
+
+
+def _require_no_generator(
+    path: Path, generator: str, source: Path | None, execution: GeneratorExecution
+) -> None:
+    """Refuses what would be ignored, because nothing is drawn."""
+    asked = {"--generator": generator != OFFLINE, "--generator-source": source is not None}
+    asked["--generator-dtype, --offload, --slicing and --compile"] = execution != PLAIN
+    given = [option for option, is_given in asked.items() if is_given]
+    if given:
+        raise ValueError(
+            f"{path} was converted: its file does not tell which CLIP and VAE it was trained on, "
+            f"so nothing is drawn. Give --clip FOLDER (and --vae FOLDER), or leave {given[0]} out."
+        )
 
 
 def bundle_of(path: Path, subject: int) -> VoxelBundle:

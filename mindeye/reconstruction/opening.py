@@ -1,7 +1,8 @@
 """Opens a run folder with everything that its verbs need."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,22 @@ from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
+from mindeye.reconstruction.converted_run import provenance_of_run
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.opening import open_generator
 from mindeye.reconstruction.generators.token_fit import require_takes
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.pipeline import Artist
+from mindeye.reconstruction.run_networks import (
+    about_given,
+    clip_of,
+    form_of,
+    named_clip,
+    open_networks,
+)
 from mindeye.reconstruction.transfer_data import about_test, require_fits
 from mindeye.run import RunFolder
 from mindeye.targets.cache import TargetTable, target_table
-from mindeye.targets.clip import ClipTarget, load_clip
 from mindeye.targets.vae import load_vae
 
 
@@ -30,8 +39,14 @@ class OpenRun:
     folder: RunFolder
     decoder: Decoder
     prepared: PreparedSubject
-    targets: TargetTable
+    open_targets: Callable[[], TargetTable]
     provenance: dict
+
+    @cached_property
+    def targets(self) -> TargetTable:
+        """Opened at once for a run that trained on them; of a converted one at their first use,
+        for drawing needs none and a large CLIP takes hours for them on a CPU."""
+        return self.open_targets()
 
     @property
     def about(self) -> dict:
@@ -50,6 +65,7 @@ class OpenRun:
             "voxel_hash": self.prepared.manifest["voxel_hash"],
             "simulated": self.prepared.manifest["simulated"],
             **other,
+            **about_given(self.provenance),
         }
 
     @property
@@ -60,22 +76,29 @@ class OpenRun:
 
 
 def open_run(
-    path: Path, *, subject: int | None = None, data: Path | None = None, device: str = "cpu"
+    path: Path,
+    *,
+    subject: int | None = None,
+    data: Path | None = None,
+    device: str = "cpu",
+    given: GivenNetworks = NONE_GIVEN,
 ) -> OpenRun:
     """Opens a run for one subject, by default its first.
 
     Args:
         data: the subject's prepared folder, where it has moved since training, or one that only
             tests.
+        given: what a converted run does not name; with it, `data` says whose scans are meant.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
         LookupError: a subject that the run was not trained on.
-        ValueError: the voxels differ from those of the training, or the run was converted.
+        ValueError: the voxels differ from those of the training, the run was converted and nothing
+            is given, or what is given does not fit.
     """
     folder = RunFolder(path=path)
     folder.require_finished()
-    provenance = folder.provenance()
+    provenance = provenance_of_run(folder, given, data)
     index = index_of(path, provenance, subject)
     place = data or Path(provenance["paths"]["data"][index])
     prepared = PreparedSubject(place)
@@ -85,33 +108,24 @@ def open_run(
         require_fits(place, prepared, trained, Path(provenance["paths"]["data"][index]))
     else:
         _require_same_data(place, prepared.manifest, trained)
-    clip = clip_of(folder, device)
-    vae = load_vae(provenance["paths"]["vae"], device)
-    require_same_networks(path, provenance, {"clip": clip.identity, "vae": vae.identity})
-    targets = target_table(prepared.path / "targets", prepared.pictures, clip, vae)
+    provenance, clip, vae = open_networks(folder, provenance, device)
+    table = None
+    if given == NONE_GIVEN:
+        table = target_table(prepared.path / "targets", prepared.pictures, clip, vae)
     return OpenRun(
         folder=folder,
         decoder=load_decoder(path, device),
         prepared=prepared,
-        targets=targets,
+        open_targets=lambda: table or _target_table(folder, prepared, provenance, device),
         provenance=provenance,
     )
 
 
-def require_same_networks(
-    path: Path, provenance: Mapping[str, Any], found: Mapping[str, str]
-) -> None:
-    """Refuses other frozen networks than those of the training, but for the teacher of maps.
-
-    Raises:
-        ValueError: names both.
-    """
-    trained = {role: provenance["networks"][role] for role in ("clip", "vae")}
-    if found != trained:
-        raise ValueError(
-            f"{path} was trained on targets of {trained}, but here are {dict(found)}. "
-            "Restore those networks, or train again."
-        )
+def _target_table(
+    folder: RunFolder, prepared: PreparedSubject, provenance: dict[str, Any], device: str
+) -> TargetTable:
+    _, clip, vae = open_networks(folder, provenance, device)
+    return target_table(prepared.path / "targets", prepared.pictures, clip, vae)
 
 
 def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> int:
@@ -125,7 +139,8 @@ def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> 
     if not trained:
         raise ValueError(
             f"{path} was converted from a published checkpoint and has no prepared scans. "
-            "Decode with it from Python: `mindeye.models.saved.load_decoder`."
+            "`mindeye reconstruct` draws for it with --data, --clip and --vae, `mindeye decode` "
+            "takes saved scans."
         )
     if subject is not None and subject not in trained:
         raise LookupError(
@@ -177,22 +192,6 @@ def _require_same_data(place: Path, found: dict, trained: dict) -> None:
         )
 
 
-def clip_of(folder: RunFolder, device: torch.device | str = "cpu") -> ClipTarget:
-    """The CLIP that a run has learned, with the run's own quirks: its targets are a part of it.
-
-    Raises:
-        FileNotFoundError: this is no run folder, or its CLIP is gone.
-    """
-    quirks, provenance = folder.quirks(), folder.provenance()
-    return load_clip(
-        provenance["paths"]["clip"],
-        device,
-        form=provenance.get("clip_tokens", "projected"),
-        washed_out=quirks.washed_out_targets,
-        antialias=not quirks.aliased_resizing,
-    )
-
-
 def require_drawable(
     generator: str, source: Path | None, token_shape: tuple[int, int], provenance: Mapping[str, Any]
 ) -> None:
@@ -206,8 +205,8 @@ def require_drawable(
         generator,
         source,
         token_shape=token_shape,
-        form=provenance.get("clip_tokens", "projected"),
-        clip=provenance["networks"]["clip"],
+        form=form_of(provenance, token_shape),
+        clip=named_clip(provenance),
     )
 
 
@@ -228,7 +227,7 @@ def open_artist(
     """
     require_drawable(generator, source, run.decoder.architecture.token_shape, run.provenance)
     vae = load_vae(run.provenance["paths"]["vae"], device)
-    clip = clip_of(run.folder, device)
+    clip = clip_of(run.folder, device, run.provenance)
     return Artist(
         clip=clip,
         vae=vae,

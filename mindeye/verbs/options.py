@@ -9,6 +9,7 @@ from mindeye.verbs.shared_options import (
     add_data,
     add_device,
     add_generator,
+    add_networks,
     add_quirks,
     add_run,
     add_seed,
@@ -129,6 +130,7 @@ def reconstruct_options(verbs) -> argparse.ArgumentParser:
     add_settings(verb, strength_or_sweep, f"; {SWEEP}: a folder for each, and a plot")
     add_beside(verb)
     add_generator(verb)
+    add_networks(verb)
     add_batch(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")

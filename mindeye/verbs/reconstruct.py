@@ -1,15 +1,17 @@
 """`mindeye reconstruct`: a run's test scans -> pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindeye.reconstruction.converted_run import require_held_out
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.drawing import Artist
 from mindeye.reconstruction.drawing_memory import batch_for
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.token_fit import require_tokens
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.pipeline import reconstruct
@@ -18,27 +20,11 @@ from mindeye.reconstruction.settings import (
     UNASKED,
     BatchAsked,
     ReconstructionConfig,
-    published_settings,
 )
-from mindeye.run import RunFolder
 from mindeye.types import Decoded
 from mindeye.verbs.device import require_device
 from mindeye.verbs.drawing.beside import BesideAsked, opened_beside
 from mindeye.verbs.drawing.scans import scans_of, settled_config
-
-
-def settings_for(
-    run_path: Path, compat: str | None, given: Mapping[str, Any]
-) -> ReconstructionConfig:
-    """What is given, and for the rest what the system published that `compat` or the run names.
-
-    Raises:
-        FileNotFoundError: this is no run folder.
-        LookupError: an unknown system.
-        ValueError: a value out of its range.
-    """
-    system = RunFolder(path=run_path).quirks().compat if compat is None else compat
-    return replace(published_settings(system), **given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +75,7 @@ def opened_drawing(
     num_images: int | None = None,
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     batch: BatchAsked = UNASKED,
 ) -> Drawing:
@@ -96,11 +83,13 @@ def opened_drawing(
 
     Args:
         generator_source, execution: of the generator, see `open_generator`.
+        given: what a converted run does not name.
 
     Raises:
         ValueError: a generator of other tokens.
     """
-    run = open_run(run_path, subject=subject, data=data, device=device)
+    run = open_run(run_path, subject=subject, data=data, device=device, given=given)
+    require_held_out(run_path, run.provenance, split)
     scans = scans_of(run.prepared, split, num_images, config.seed)
     options = {"source": generator_source, "execution": execution}
     artist = open_artist(run, device, generator=config.generator, **options)

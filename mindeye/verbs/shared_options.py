@@ -14,6 +14,7 @@ from mindeye.reconstruction.generators.execution import (
     SLICINGS,
     GeneratorExecution,
 )
+from mindeye.reconstruction.given_networks import GivenNetworks
 from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
 
 SAMPLER_NAMES = "ddim, ancestral, sde-dpmsolver++, ddpm, mindeye2-ddim, dpmsolver++ or unipc"
@@ -116,6 +117,18 @@ def add_generator(verb: argparse.ArgumentParser, required: str | None = None) ->
         verb.add_argument(f"--{name}", default=default, choices=choices, help=text)
     compiled = "torch.compile the generator: minutes at first, then faster"
     verb.add_argument("--compile", action="store_true", help=compiled)
+
+
+def add_networks(verb: argparse.ArgumentParser) -> None:
+    """What a converted run does not name."""
+    of = "of a converted run, which does not name it: the folder of"
+    verb.add_argument("--clip", type=Path, metavar="FOLDER", help=f"{of} its CLIP")
+    verb.add_argument("--vae", type=Path, metavar="FOLDER", help=f"{of} its low-level head's VAE")
+
+
+def given_networks(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of the verbs take of `add_networks`."""
+    return {"given": GivenNetworks(clip=options.clip, vae=options.vae)}
 
 
 def add_quirks(verb: argparse.ArgumentParser, example: str) -> None:

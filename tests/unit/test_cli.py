@@ -16,7 +16,7 @@ FUNCTION_OF = {
     "prepare": "mindeye.data.prepare.prepare_nsd",
     "train": "mindeye.training.loop.train",
     # The first that `reconstruct` calls, and the only one that a run which is absent allows.
-    "reconstruct": "mindeye.verbs.reconstruct.settings_for",
+    "reconstruct": "mindeye.verbs.drawing.chosen_settings.settings_for",
     "retrieve": "mindeye.verbs.retrieval.retrieve.retrieve_run",
     "evaluate": "mindeye.verbs.evaluation.evaluate.evaluate_folder",
     "compare": "mindeye.verbs.evaluation.compare.compare_evaluations",
@@ -25,9 +25,9 @@ FUNCTION_OF = {
     "convert": "mindeye.verbs.convert.convert_checkpoint",
     "scans": "mindeye.verbs.decoding.scans_check.check_saved_scan",
     # As for `reconstruct`; it is imported when it is called.
-    "decode": "mindeye.verbs.reconstruct.settings_for",
+    "decode": "mindeye.verbs.drawing.chosen_settings.settings_for",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
-    "caption": "mindeye.verbs.reconstruct.settings_for",
+    "caption": "mindeye.verbs.drawing.chosen_settings.settings_for",
     "refine": "mindeye.verbs.refine.refine_folder",
     "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
     "gallery": "mindeye.verbs.gallery.build_request.request_of",

@@ -197,6 +197,12 @@ CATALOGUE: Mapping[str, GeneratorFacts] = MappingProxyType(
 )
 
 
+PUBLISHED_GENERATOR_OF: Mapping[str, str] = MappingProxyType(
+    {"mindeye1": "versatile", "mindeye2": "unclip"}
+)
+"""What the published systems draw with."""
+
+
 def facts_of(name: str) -> GeneratorFacts:
     """The facts of one generator.
 

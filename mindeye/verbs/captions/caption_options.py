@@ -45,7 +45,7 @@ def perform_caption(options: argparse.Namespace) -> Iterator[str]:
     """Writes the captions; gives lines for the screen."""
     from mindeye.report.banner import SIMULATED, lines_of_test
     from mindeye.verbs.captions.caption import FIT_IMAGES, caption_run
-    from mindeye.verbs.reconstruct import settings_for
+    from mindeye.verbs.drawing.chosen_settings import settings_for
 
     if options.converter is not None and options.fit_images is not None:
         raise ValueError(

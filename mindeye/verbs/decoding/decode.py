@@ -14,6 +14,7 @@ from mindeye.files import read_json
 from mindeye.reconstruction.decoded_folder import decode_images
 from mindeye.reconstruction.decoder_run import DecoderRun, open_decoder
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.image_decoder import ImageDecoder
 from mindeye.reconstruction.picture_folder import begin_folder
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -71,6 +72,7 @@ def decode_scan(
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> DecodeSummary:
@@ -80,6 +82,7 @@ def decode_scan(
         gallery: a prepared folder, among whose images each scan is looked for.
         num_images: so many, drawn at random by `config.seed`; None: all.
         generator_source, execution: of the generator, see `open_generator`.
+        given: what a converted run does not name.
 
     Raises:
         ValueError: a check failed that is not forced, or `out` holds something else; nothing was
@@ -88,6 +91,7 @@ def decode_scan(
     require_device(device)
     config = settled_config(run_path, config, compat, quirk_settings)
     options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    options["given"] = given
     run = open_decoder(run_path, subject=subject, device=device, **options)
     scan, checks = checked_scan(source, run.bundle)
     zscored, by = zscored_trials(scan, run.bundle, source.statistics)
@@ -128,6 +132,7 @@ def plan_decode(
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    given: GivenNetworks = NONE_GIVEN,
 ) -> DecodePlan:
     """Reads and checks the scan, and counts what `decode_scan` would draw; writes nothing.
 
@@ -136,6 +141,7 @@ def plan_decode(
     """
     config = settled_config(run_path, config, compat, quirk_settings)
     options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    options["given"] = given
     run = open_decoder(run_path, subject=subject, **options)
     scan, checks = checked_scan(source, run.bundle)
     _, by = zscored_trials(scan, run.bundle, source.statistics)

@@ -15,12 +15,14 @@ from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
     add_device,
     add_generator,
+    add_networks,
     add_quirks,
     add_seed,
     add_settings,
     add_subject,
     add_verb,
     given_generator,
+    given_networks,
     given_quirks,
     given_settings,
 )
@@ -53,6 +55,7 @@ def decode_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--warm-up", type=int, help=f"{early} (default: {WARM_UP})")
     add_settings(verb)
     add_generator(verb)
+    add_networks(verb)
     add_quirks(verb, "shifted_range=on")
     add_seed(verb, "of the noise, and of the choice of images")
     add_subject(verb)
@@ -62,11 +65,13 @@ def decode_options(verbs) -> argparse.ArgumentParser:
 
 def perform_decode(options: argparse.Namespace) -> Iterator[str]:
     """Decodes, and says line by line what came of it."""
-    from mindeye.verbs.reconstruct import settings_for
+    from mindeye.verbs.drawing.chosen_settings import settings_for
 
     _require_fitting(options)
+    _require_drawn(options)
     config = settings_for(options.run, options.compat, given_settings(options))
     chosen = {"subject": options.subject, **given_quirks(options), **given_generator(options)}
+    chosen |= given_networks(options)
     source = _source(options)
     if options.watch:
         yield from _watched(options, source, config, chosen)
@@ -154,3 +159,24 @@ def _require_fitting(options: argparse.Namespace) -> None:
         )
     if options.warm_up is not None and not options.watch:
         raise ValueError("--warm-up is for --watch DIR. Leave it out.")
+
+
+def _require_drawn(options: argparse.Namespace) -> None:
+    """Refuses settings of pictures for a run that gives none.
+
+    Raises:
+        FileNotFoundError: this is no run folder.
+        ValueError: names the first of them.
+    """
+    from mindeye.run import RunFolder
+
+    names = ("generator", "candidates", "selection", "steps", "guidance", "strength")
+    given = [name for name in names if getattr(options, name) is not None]
+    if not given or options.clip is not None:
+        return
+    if RunFolder(path=options.run).provenance()["networks"] is None:
+        raise ValueError(
+            f"{options.run} was converted: its file does not tell which CLIP and VAE it was "
+            f"trained on, so nothing is drawn. Give --clip FOLDER (and --vae FOLDER), or leave "
+            f"--{given[0]} out."
+        )

@@ -17,6 +17,7 @@ from mindeye.reconstruction.decoded_folder import (
 )
 from mindeye.reconstruction.decoder_run import DecoderRun, open_decoder
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.picture_folder import begin_folder
 from mindeye.reconstruction.running_statistics import WARM_UP
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -48,6 +49,7 @@ def watch_folder(
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     poll_s: float = POLL_S,
     on_trial: Callable[[StreamedTrial], None] | None = None,
@@ -61,6 +63,7 @@ def watch_folder(
         source: how a file is to be read; its `paths` are not used. Without units, betas are in
             percent signal change: one trial is too few to find out.
         generator_source, execution: of the generator, see `open_generator`.
+        given: what a converted run does not name.
 
     Returns:
         None if no trial was decoded.
@@ -73,6 +76,7 @@ def watch_folder(
         raise FileNotFoundError(f"There is no folder {folder}. Make it before anything arrives.")
     config = settled_config(run_path, config, compat, quirk_settings)
     options = {"generator": config.generator, "source": generator_source, "execution": execution}
+    options["given"] = given
     run = open_decoder(run_path, subject=subject, device=device, **options)
     units = "z" if source.units == "z" else "psc"
     stream = StreamingDecoder(

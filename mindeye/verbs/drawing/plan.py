@@ -9,9 +9,12 @@ import numpy as np
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.architecture import read_architecture
 from mindeye.models.saved import ARCHITECTURE_FILE
+from mindeye.reconstruction.converted_run import provenance_of_run, require_held_out
 from mindeye.reconstruction.drawing import num_pictures
 from mindeye.reconstruction.generators.catalogue import facts_of
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import index_of, require_drawable
+from mindeye.reconstruction.run_networks import open_networks
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.run import RunFolder
 from mindeye.targets.vae import load_vae
@@ -90,6 +93,7 @@ def plan_reconstruction(
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
+    given: GivenNetworks = NONE_GIVEN,
 ) -> ReconstructionPlan:
     """Counts what `reconstruct_run` would draw; reads manifests, decodes and writes nothing.
 
@@ -100,11 +104,14 @@ def plan_reconstruction(
     """
     config = settled_config(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
-    provenance = folder.provenance()
+    provenance = provenance_of_run(folder, given, data)
     index = index_of(run_path, provenance, subject)
+    require_held_out(run_path, provenance, split)
     manifest = PreparedSubject(data or Path(provenance["paths"]["data"][index])).manifest
     shape = read_architecture(run_path / ARCHITECTURE_FILE).token_shape
     require_drawable(config.generator, generator_source, shape, provenance)
+    if given != NONE_GIVEN:
+        open_networks(folder, provenance)
     vae = load_vae(provenance["paths"]["vae"])
     total = manifest["splits"][split]["num_images"]
     require_images(manifest, split, total)

@@ -13,6 +13,7 @@ from mindeye.quirks import Quirks
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run, open_training
 from mindeye.reconstruction.pipeline import Artist
+from mindeye.reconstruction.run_networks import given_of
 from mindeye.reconstruction.saved_pictures.opening import open_pictures, record_of
 from mindeye.reconstruction.scoring import (
     derangement,
@@ -97,7 +98,8 @@ def evaluate_folder(
     protocol = protocol_of(quirks)
     # Data that only test the run are not those that its provenance knows.
     data = data or (Path(about["data"]) if "data" in about else None)
-    run = open_run(place, subject=about["subject"], data=data, device=device)
+    chosen = {"subject": about["subject"], "data": data, "given": given_of(about)}
+    run = open_run(place, **chosen, device=device)
     require_same_test(folder, about, run.about)
     options = {"source": generator_source, "execution": execution}
     artist = open_artist(run, device, generator=manifest.settings.generator, **options)

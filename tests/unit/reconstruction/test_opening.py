@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from mindeye.config import to_mapping
 from mindeye.files import read_json, write_json
 from mindeye.quirks import Quirks
-from mindeye.reconstruction import opening
+from mindeye.reconstruction import run_networks
 from mindeye.reconstruction.opening import clip_of, open_run
 from mindeye.run import RunFolder
 from mindeye.training.loop import train
@@ -78,9 +78,9 @@ def test_the_clip_sees_pictures_as_it_did_in_the_training(
 ):
     path = own / "run" / "provenance.json"
     write_json(path, {**read_json(path), "quirks": to_mapping(quirks)})
-    seen, load = [], opening.load_clip
+    seen, load = [], run_networks.load_clip
     monkeypatch.setattr(
-        opening,
+        run_networks,
         "load_clip",
         lambda source, device, **given: seen.append(given) or load(source, device),
     )

@@ -151,10 +151,23 @@ def test_a_converted_run_refuses_a_generator_that_could_not_draw_for_it(
 ):
     converted = {"networks": None, "data": [], "converted": {"family": "mindeye1"}}
     change_json(finished_run / "provenance.json", lambda one: one.update(converted))
-    with pytest.raises(ValueError, match=r"so versatile cannot draw for it. Leave --generator out"):
+    with pytest.raises(
+        ValueError, match=r"nothing is drawn. Give --clip .* or leave --generator out"
+    ):
         decode_scan(finished_run, source, tmp_path / "out", CONFIG, generator_source=weights)
 
 
 def test_evaluating_pictures_of_any_origin_refuses_what_it_would_ignore(tmp_path, capsys):
     line = ["evaluate", "a.pt", "--images", "b.hdf5", "--out", str(tmp_path / "scores")]
     assert "With --images nothing is drawn" in refused([*line, "--offload", "layers"], capsys)
+
+
+@pytest.mark.parametrize("option", ["--clip", "--vae"])
+def test_a_run_that_names_its_own_networks_takes_no_others(line, source, option, tmp_path, capsys):
+    told = refused([*line, option, str(tmp_path)], capsys)
+    assert "names its own networks: tiny-clip-" in told
+    assert f"Leave {option} out" in told
+    run = line[1]
+    decode = ["decode", str(source.paths[0]), "--run", run, "--units", "psc", "--out"]
+    assert f"Leave {option} out" in refused([*decode, str(tmp_path / "d"), option, "x"], capsys)
+    assert not (tmp_path / "out").exists()

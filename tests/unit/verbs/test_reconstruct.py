@@ -11,9 +11,10 @@ from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.settings import ReconstructionConfig, published_settings
 from mindeye.run import RunFolder
 from mindeye.verbs import reconstruct as verb
+from mindeye.verbs.drawing.chosen_settings import settings_for
 from mindeye.verbs.drawing.plan import plan_reconstruction
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
-from mindeye.verbs.reconstruct import reconstruct_run, settings_for
+from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.saved_results import read_manifest
 from mindeye.verbs.shared_options import given_settings
 
