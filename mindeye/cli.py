@@ -147,7 +147,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.verbs.drawing.batch_options import given_batch
-    from mindeye.verbs.drawing.chosen_settings import settings_for
+    from mindeye.verbs.drawing.chosen_settings import settings_for, told_of_generator
     from mindeye.verbs.drawing.drawing_options import beside_of
     from mindeye.verbs.drawing.plan import plan_reconstruction
     from mindeye.verbs.reconstruct import reconstruct_run
@@ -157,6 +157,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
     strengths = given.pop("strength", None) if isinstance(options.strength, tuple) else None
     config = settings_for(options.run, options.compat, given)
     beside = beside_of(options)
+    told = (options.run, options.compat, config, given)
     chosen = {
         "subject": options.subject,
         "data": options.data,
@@ -165,6 +166,8 @@ def _reconstruct(options: argparse.Namespace) -> None:
         **given_quirks(options),
         **given_networks(options),
     }
+    for line in told_of_generator(*told, strengths=bool(strengths)):
+        print(line)
     if options.dry_run:
         chosen["generator_source"] = options.generator_source
         if strengths:

@@ -12,14 +12,17 @@ from mindeye.data.origin import named_dataset
 from mindeye.files import sha256_of
 from mindeye.models.decoder import Decoder
 from mindeye.models.saved import load_decoder
+from mindeye.reconstruction.generators.catalogue import OFFLINE, facts_of, fitting_generator
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.opening import open_generator
 from mindeye.reconstruction.generators.protocol import ImageGenerator
+from mindeye.reconstruction.generators.token_fit import product
 from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import require_drawable
 from mindeye.reconstruction.pipeline import Artist
 from mindeye.reconstruction.run_networks import (
     about_given,
+    form_of,
     is_unnamed,
     open_networks,
     provenance_with,
@@ -27,8 +30,6 @@ from mindeye.reconstruction.run_networks import (
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget
 from mindeye.targets.vae import VaeTarget
-
-OFFLINE = "scenes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +63,18 @@ class DecoderRun:
                 "was trained on, so tokens, embeddings and low-level latents are written and no "
                 "pictures; with --clip and --vae it draws."
             )
-        if self.generator is None:
-            tokens, width = self.decoder.architecture.token_shape
-            return (
-                f"No generator here takes tokens of {tokens} x {width}, so tokens, embeddings "
-                "and blurry pictures are written and no reconstructions."
-            )
-        return None
+        if self.generator is not None:
+            return None
+        shape = self.decoder.architecture.token_shape
+        told = (
+            f"No generator here takes tokens of {product(shape)}, so tokens, embeddings "
+            "and blurry pictures are written and no reconstructions."
+        )
+        fitting = fitting_generator(shape, form_of(self.provenance, shape))
+        if fitting is None:
+            return told
+        fetch = " and ".join(f"`{part.command}`" for part in facts_of(fitting).parts)
+        return f"{told} {fitting} takes them, where its weights are: {fetch}."
 
     def _dataset(self) -> dict[str, str]:
         """Converted runs name no data; they are NSD's."""

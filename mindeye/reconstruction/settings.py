@@ -1,7 +1,7 @@
 """What a reconstruction can be asked for; imports nothing that is slow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from mindeye.quirks import Quirks
@@ -61,7 +61,12 @@ class ReconstructionConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
         steps_to_skip(self.steps, self.strength)
-        facts_of(self.generator)
+        times = facts_of(self.generator).train_times
+        if self.steps > times:
+            raise ValueError(
+                f"{self.generator} knows {times} noise levels, but {self.steps} steps are asked "
+                f"for. Choose {times} or fewer with --steps."
+            )
         if self.selection not in SELECTIONS:
             raise ValueError(
                 f"`{self.selection}` is no selection. Choose from {', '.join(SELECTIONS)}."
@@ -111,6 +116,23 @@ def published_settings(compat: str) -> ReconstructionConfig:
     released inference code; their generators also have other solvers, which belong to them.
     """
     return _SETTINGS_OF[Quirks(compat=compat).compat]
+
+
+def drawing_settings(compat: str, generator: str) -> ReconstructionConfig:
+    """Settings of a published system, or ours for `none`, with a generator.
+
+    Steps, guidance and strength are the generator's own defaults where there is no system to
+    follow, or where that system is known to draw so with this very generator.
+
+    Raises:
+        LookupError: an unknown system or generator.
+    """
+    settings, own = published_settings(compat), facts_of(generator).defaults
+    numbers = {"steps": own.steps, "guidance": own.guidance}
+    if own.strength is not None:
+        numbers["strength"] = own.strength
+    follows = compat in ("none", own.system)
+    return replace(settings, generator=generator, **(numbers if follows else {}))
 
 
 _SETTINGS_OF: Mapping[str, ReconstructionConfig] = MappingProxyType(

@@ -71,16 +71,17 @@ def add_settings(
     """
     # Without values of their own: what is not given is as published where --compat says so.
     ours = ReconstructionConfig()
+    names, own = ", ".join(CATALOGUE), "; a published generator's own is as published"
     for name, about in (
-        ("generator", f"draws the pictures: {', '.join(CATALOGUE)}"),
+        ("generator", f"draws the pictures: {names}; first the published one of the run's tokens"),
         ("candidates", "of each image"),
         ("selection", f"among the candidates, by the scan alone: {', '.join(SELECTIONS)}"),
-        ("steps", "of the generator"),
+        ("steps", f"of the generator{own}"),
         ("sampler", f"of the prior: {SAMPLER_NAMES}"),
         ("prior-steps", "of the prior"),
         ("prior-guidance", "how far the prior leans on the brain; 1: plainly"),
-        ("guidance", "how far the generator leans on the image tokens"),
-        ("strength", f"of img2img; 1: from noise{more}"),
+        ("guidance", f"how far the generator leans on the image tokens{own}"),
+        ("strength", f"of img2img; 1: from noise{own}{more}"),
     ):
         default = getattr(ours, name.replace("-", "_"))
         text = f"{about} (default: {default})"

@@ -25,7 +25,7 @@ FUNCTION_OF = {
     "convert": "mindeye.verbs.convert.convert_checkpoint",
     "scans": "mindeye.verbs.decoding.scans_check.check_saved_scan",
     # As for `reconstruct`; it is imported when it is called.
-    "decode": "mindeye.verbs.drawing.chosen_settings.settings_for",
+    "decode": "mindeye.verbs.drawing.chosen_settings.settings_at_hand",
     "doctor": "mindeye.data.doctor.examine.examine_nsd",
     "caption": "mindeye.verbs.drawing.chosen_settings.settings_for",
     "refine": "mindeye.verbs.refine.refine_folder",

@@ -65,22 +65,26 @@ def decode_options(verbs) -> argparse.ArgumentParser:
 
 def perform_decode(options: argparse.Namespace) -> Iterator[str]:
     """Decodes, and says line by line what came of it."""
-    from mindeye.verbs.drawing.chosen_settings import settings_for
+    from mindeye.verbs.drawing.chosen_settings import settings_at_hand, told_of_generator
 
     _require_fitting(options)
     _require_drawn(options)
-    config = settings_for(options.run, options.compat, given_settings(options))
+    given = given_settings(options)
+    weights = {"source": options.generator_source, "clip": options.clip}
+    config = settings_at_hand(options.run, options.compat, given, **weights)
+    told = tuple(told_of_generator(options.run, options.compat, config, given))
     chosen = {"subject": options.subject, **given_quirks(options), **given_generator(options)}
     chosen |= given_networks(options)
     source = _source(options)
     if options.watch:
-        yield from _watched(options, source, config, chosen)
+        yield from _watched(options, source, config, chosen, told)
         return
     from mindeye.verbs.decoding.decode import decode_scan, plan_decode
 
     chosen["num_images"] = options.images
     if options.dry_run:
         plan = plan_decode(options.run, source, config, **chosen)
+        yield from told if plan.num_candidates else ()
         yield from plan.lines
         simulated = plan.simulated
     else:
@@ -94,13 +98,15 @@ def perform_decode(options: argparse.Namespace) -> Iterator[str]:
             device=options.device,
             progress=watch("decode"),
         )
-        yield from _said(summary, options.out)
+        yield from _said(summary, options.out, told)
         simulated = summary.simulated
     if simulated is not None:
         yield SIMULATED
 
 
-def _watched(options: argparse.Namespace, source, config, chosen: dict[str, Any]) -> Iterator[str]:
+def _watched(
+    options: argparse.Namespace, source, config, chosen: dict[str, Any], told: tuple[str, ...]
+) -> Iterator[str]:
     from mindeye.verbs.decoding.decode_watch import watch_folder
 
     summary = watch_folder(
@@ -116,15 +122,16 @@ def _watched(options: argparse.Namespace, source, config, chosen: dict[str, Any]
     if summary is None:
         yield "No trial was decoded."
         return
-    yield from _said(summary, options.out)
+    yield from _said(summary, options.out, told)
     if summary.simulated is not None:
         yield SIMULATED
 
 
-def _said(summary, out: Path) -> Iterator[str]:
+def _said(summary, out: Path, told: tuple[str, ...]) -> Iterator[str]:
     yield from summary.notes
     yield summary.verdict
     if summary.num_pictures:
+        yield from told
         yield f"pictures: {out / 'pictures'}"
     yield f"report: {out / 'report.html'}"
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from diffusers import EulerDiscreteScheduler
 
+from mindeye.files import read_json
 from mindeye.reconstruction.generators import hub_cache
 from mindeye.reconstruction.generators.catalogue import CATALOGUE, HubPart
 from mindeye.reconstruction.generators.execution import GeneratorExecution
 from mindeye.reconstruction.generators.hub_cache import folders_of
 from mindeye.reconstruction.generators.ip_adapter import ADAPTER_FILES
 from mindeye.reconstruction.generators.opening import LOADERS, open_generator
+from mindeye.reconstruction.generators.scenes import OFFLINE_GENERATOR
+from mindeye.reconstruction.generators.sdxl import SCHEDULE
 from mindeye.targets.vae import load_vae
 
 COMMIT = "2926f8e11ea526b562cd592b099fcf9c2985d0b7"
@@ -114,3 +118,14 @@ def test_the_card_that_is_named_holds_the_estimate_and_no_smaller_one_does(name)
     assert memory.weights_gigabytes < memory.estimate_gigabytes
     cards = [card for card in (8, 12, 16, 24) if memory.estimate_gigabytes <= card]
     assert memory.card_gigabytes == cards[0]
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_no_more_steps_are_allowed_than_the_schedule_has_noise_levels(name, random_generators):
+    if name in random_generators:
+        config = read_json(random_generators[name] / "scheduler" / "scheduler_config.json")
+    elif name == "scenes":
+        config = read_json(OFFLINE_GENERATOR / "scheduler" / "scheduler_config.json")
+    else:
+        config = EulerDiscreteScheduler.from_config(dict(SCHEDULE)).config
+    assert config["num_train_timesteps"] == CATALOGUE[name].train_times
