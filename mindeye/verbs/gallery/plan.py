@@ -2,13 +2,14 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-# Of training vectors, each list has so many (faiss warns below 39).
-PER_LIST = 40
-# A float16 number of the embeddings; a float32 one of centroids and of the training sample.
+from mindeye.retrieval.gallery.index.choice import choose_index
+
+# A float16 number of the embeddings; a float32 one of centroids.
 HALF, SINGLE = 2, 4
 
 
@@ -60,7 +61,7 @@ class GalleryPlan:
     embeddings_bytes: float
     index_bytes: float
     training_memory: float
-    """Bytes of the sample that k-means holds."""
+    """Bytes of the libraries, k-means' sample, centroids, and products of a block with them."""
     search_memory: float
     """Bytes that stay in memory: centroids, and a bit a vector."""
     training_hours: float
@@ -112,11 +113,6 @@ def _figures_of(line: str, where: str) -> Figures:
     return Figures(**values)
 
 
-def default_lists(vectors: int) -> int:
-    """4,096 at a million, 8,192 at ten, 262,144 at 5.85 billion."""
-    return 2 ** max(0, int(math.log2(4.1 * math.sqrt(vectors))))
-
-
 def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> GalleryPlan:
     """Extrapolates, each cost by its own law.
 
@@ -137,12 +133,15 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
             f"{vectors:,} vectors are fewer than the {large.vectors:,} that were measured. "
             "Measure them instead."
         )
-    lists = default_lists(vectors)
+    # The limits of one machine are looked at below.
+    index = choose_index(
+        vectors, large.width, recall=large.recall, memory=sys.maxsize, kind="ivf-rabitq"
+    )
+    lists = index.lists
     faster = large.threads / node.cores
     per_vector = _at_lists(lists, _per_vector(small), small.lists, _per_vector(large), large.lists)
     scanned = large.vectors * large.probes / large.lists
     disk = vectors * (large.bytes_a_vector + HALF * large.width)
-    training_memory = PER_LIST * lists * large.width * SINGLE
     search_memory = lists * large.width * SINGLE + vectors / 8
     training_hours = large.training_s * (lists / large.lists) ** 2 * faster / 3600
     adding_hours = per_vector * vectors * faster / 3600
@@ -151,7 +150,7 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
     nodes = max(math.ceil(disk / node.disk), math.ceil(adding_hours / left))
     needs = {
         "disk": disk / node.disk,
-        "memory of training": training_memory / node.memory,
+        "memory of training": index.memory / node.memory,
         "memory of searching": search_memory / node.memory,
         "hours of training, which machines do not divide": training_hours / node.hours,
         "hours of adding": adding_hours / node.hours,
@@ -164,7 +163,7 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
         lists=lists,
         embeddings_bytes=vectors * HALF * large.width,
         index_bytes=vectors * large.bytes_a_vector,
-        training_memory=training_memory,
+        training_memory=index.memory,
         search_memory=search_memory,
         training_hours=training_hours,
         adding_hours=adding_hours,
