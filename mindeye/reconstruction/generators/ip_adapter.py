@@ -19,6 +19,7 @@ from mindeye.files import sha256_of
 from mindeye.models.checkpoint.file import open_checkpoint
 from mindeye.reconstruction.candidate_noise import normal_noise
 from mindeye.reconstruction.generators.catalogue import facts_of
+from mindeye.reconstruction.generators.empty_prompt import EmptyPrompt, empty_prompt
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.latent_diffusion import LatentVae, begun, denoised
 from mindeye.reconstruction.generators.network_folder import load_network, weights_hash
@@ -36,12 +37,11 @@ ADAPTER_FILES = {
     "ip-adapter-sdxl": "sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",
     "ip-adapter-sd15": "models/ip-adapter-plus_sd15.safetensors",
 }
-PROMPT_TOKENS, POOLED_WIDTH = 77, 1280
 
 
 @dataclass(frozen=True, kw_only=True)
 class IpAdapter:
-    """Implements `ImageGenerator`; the text that the network also reads is nothing but zeros."""
+    """Implements `ImageGenerator`; the text that the network also reads is an empty prompt."""
 
     name: str
     unet: UNet2DConditionModel
@@ -51,6 +51,7 @@ class IpAdapter:
     token_shape: tuple[int, int]
     negative: Float[Tensor, "tokens width"]
     """What guidance leads away from: tokens of a picture without content."""
+    prompt: EmptyPrompt
 
     @property
     def side(self) -> int:
@@ -98,9 +99,9 @@ class IpAdapter:
         conditions = {"image_embeds": [tokens[:, None].to(dtype)]}
         if self.unet.config.addition_embed_type == "text_time":
             sizes = (self.side, self.side, 0, 0, self.side, self.side)
-            conditions["text_embeds"] = latents.new_zeros(count, POOLED_WIDTH)
+            conditions["text_embeds"] = self.prompt.pooled.to(latents).expand(count, -1)
             conditions["time_ids"] = size_conditions(sizes, latents)
-        prompt = latents.new_zeros(count, PROMPT_TOKENS, self.unet.config.cross_attention_dim)
+        prompt = self.prompt.words.to(latents).expand(count, -1, -1)
         told = self.unet(latents, time, encoder_hidden_states=prompt, added_cond_kwargs=conditions)
         return told.sample.float()
 
@@ -146,6 +147,7 @@ def load_ip_adapter(
     dtype = torch_dtype(execution)
     unet = load_network(UNet2DConditionModel, base / "unet", dtype)
     vae = load_network(AutoencoderKL, base / "vae", vae_dtype(dtype))
+    prompt = empty_prompt(base, unet, device)
     with_adapter(unet, adapter_weights(file))
     place(unet, vae, execution, device, slices_attention=False)
     told = "-random" if random_mark(base) else ""
@@ -157,10 +159,11 @@ def load_ip_adapter(
         scheduler_config=EulerDiscreteScheduler.load_config(base / "scheduler"),
         identity=(
             f"{name}{told}-{weights_hash(base / 'unet', base / 'vae')}"
-            f"{sha256_of(file)[:6]}{execution.mark}"
+            f"{sha256_of(file)[:6]}{prompt.mark}{execution.mark}"
         ),
         token_shape=token_shape,
         negative=negative_tokens(clip).to(device),
+        prompt=prompt,
     )
 
 

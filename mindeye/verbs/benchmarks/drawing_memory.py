@@ -7,7 +7,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from mindeye.reconstruction.generators.ip_adapter import POOLED_WIDTH, PROMPT_TOKENS
+from mindeye.reconstruction.generators.empty_prompt import POOLED_WIDTH, PROMPT_TOKENS
 from mindeye.verbs.benchmarks.random_in_memory import GeneratorPlan, generator_plan
 
 # Fused attention is chosen for the CPU; for an accelerator only where there is one.

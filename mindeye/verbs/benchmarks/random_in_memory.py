@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, UNet
 
 from mindeye.reconstruction.generators import sdxl
 from mindeye.reconstruction.generators.catalogue import facts_of
+from mindeye.reconstruction.generators.empty_prompt import no_prompt
 from mindeye.reconstruction.generators.image_variations import at_own_length
 from mindeye.reconstruction.generators.ip_adapter import ADAPTER_FILES, IpAdapter, with_adapter
 from mindeye.reconstruction.generators.latent_diffusion import LatentVae
@@ -118,7 +119,8 @@ def random_generator(
         negative = torch.zeros(plan.token_shape, device=device)
         schedule = {**sdxl.SCHEDULE, "timestep_spacing": "leading", "steps_offset": 1}
         schedule = EulerDiscreteScheduler(**schedule).config
-        return IpAdapter(name=plan.name, scheduler_config=schedule, negative=negative, **shared)
+        read = {"negative": negative, "prompt": no_prompt(unet, device)}
+        return IpAdapter(name=plan.name, scheduler_config=schedule, **read, **shared)
     if plan.name == "unclip":
         schedule = EulerDiscreteScheduler(**sdxl.SCHEDULE).config
         return SdxlUnclip(scheduler_config=schedule, **shared)

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mindeye.files import write_json
-from mindeye.reconstruction.generators.ip_adapter import ADAPTER_FILES, POOLED_WIDTH
+from mindeye.reconstruction.generators.empty_prompt import POOLED_WIDTH
+from mindeye.reconstruction.generators.ip_adapter import ADAPTER_FILES
 from mindeye.reconstruction.generators.sdxl import SCHEDULE, SDXL_VAE, UNCLIP_UNET
 from mindeye.reconstruction.generators.token_fit import RANDOM_MARK
 from mindeye.reconstruction.generators.unclip import FACTS_FILE
