@@ -39,14 +39,14 @@ def empty_prompt(
 ) -> EmptyPrompt:
     """What the text encoders of a folder say of an empty prompt; zeros where they are not there.
 
-    IP-Adapters saw this in the place of dropped captions. SDXL itself was trained with zeros in
-    the place of dropped captions, Stable Diffusion 1.5 never saw any.
+    IP-Adapters saw this in the place of dropped captions. Zeros are what diffusers lets SDXL read
+    where no negative prompt is given; Stable Diffusion 1.5 is never given any.
 
     Raises:
         FileNotFoundError: SDXL's second encoder or the weights of one are missing.
         ValueError: the encoders of another network.
 
-    Source: IP-Adapter (arXiv:2308.06721) and its released training code; SDXL (arXiv:2307.01952).
+    Source: IP-Adapter (arXiv:2308.06721) and its released training code; diffusers' pipelines.
     """
     if not (base / FIRST).is_dir():
         return no_prompt(unet, device)
