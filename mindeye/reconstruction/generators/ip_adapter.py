@@ -1,8 +1,9 @@
 """IP-Adapter-Plus: Stable Diffusion (XL or 1.5) that draws from penultimate tokens of ViT-H-14."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from diffusers import (
@@ -17,20 +18,19 @@ from torch import Tensor
 
 from mindeye.files import sha256_of
 from mindeye.models.checkpoint.file import open_checkpoint
-from mindeye.reconstruction.candidate_noise import normal_noise
 from mindeye.reconstruction.generators.catalogue import facts_of
 from mindeye.reconstruction.generators.empty_prompt import EmptyPrompt, empty_prompt
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
-from mindeye.reconstruction.generators.latent_diffusion import LatentVae, begun, denoised
+from mindeye.reconstruction.generators.latent_diffusion import LatentVae, side_of
+from mindeye.reconstruction.generators.latent_generator import LatentGenerator
 from mindeye.reconstruction.generators.network_folder import load_network, weights_hash
 from mindeye.reconstruction.generators.placing import place, require_possible, torch_dtype
 from mindeye.reconstruction.generators.sdxl import size_conditions, vae_dtype
 from mindeye.reconstruction.generators.token_fit import (
-    random_mark,
+    marked_name,
     require_tokens,
     token_shape_of,
 )
-from mindeye.reconstruction.settings import steps_to_skip
 from mindeye.targets.clip import ClipTarget, penultimate_tokens
 
 ADAPTER_FILES = {
@@ -40,55 +40,24 @@ ADAPTER_FILES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class IpAdapter:
-    """Implements `ImageGenerator`; the text that the network also reads is an empty prompt."""
+class IpAdapter(LatentGenerator):
+    """Implements `ImageGenerator`; the text that the network also reads is an empty prompt.
 
-    name: str
-    unet: UNet2DConditionModel
-    vae: LatentVae
-    scheduler_config: dict
-    identity: str
-    token_shape: tuple[int, int]
+    Source: IP-Adapter (arXiv:2308.06721), as diffusers' pipelines run it.
+    """
+
     negative: Float[Tensor, "tokens width"]
     """What guidance leads away from: tokens of a picture without content."""
     prompt: EmptyPrompt
 
-    @property
-    def side(self) -> int:
-        """Of its pictures, in pixels."""
-        return self.vae.side
+    schedule: ClassVar = EulerDiscreteScheduler
 
-    def generate(
-        self,
-        image_tokens: Float[Tensor, "images tokens width"],
-        *,
-        start: Float[Tensor, "images 3 rows columns"] | None,
-        strength: float,
-        steps: int,
-        guidance: float,
-        generators: Sequence[torch.Generator],
-        unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 side side"]:
-        """See `ImageGenerator.generate`; without `unconditional`, `negative` is led away from.
+    def nothing(
+        self, tokens: Float[Tensor, "images tokens width"]
+    ) -> Float[Tensor, "images tokens width"]:
+        return self.negative.expand_as(tokens).to(tokens)
 
-        Source: IP-Adapter (arXiv:2308.06721), as diffusers' pipelines run it.
-        """
-        require_tokens(self.name, self.token_shape, tuple(image_tokens.shape[1:]))
-        if unconditional is None:
-            unconditional = self.negative.expand_as(image_tokens)
-        begin = None
-        if start is not None and steps_to_skip(steps, strength):
-            begin = self.vae.latents(start.to(image_tokens), generators)
-        noise = normal_noise(generators, self.vae.latent_shape).to(image_tokens)
-        scheduler = EulerDiscreteScheduler.from_config(self.scheduler_config)
-        latents, times = begun(scheduler, noise, begin, steps=steps, strength=strength)
-        led_away = unconditional.to(image_tokens)
-        latents = denoised(
-            self._predict, scheduler, latents, times, image_tokens, led_away, guidance
-        )
-        return self.vae.pictures(latents)
-
-    def _predict(
+    def predict(
         self,
         latents: Float[Tensor, "images channels rows columns"],
         time: Shaped[Tensor, ""],
@@ -150,15 +119,13 @@ def load_ip_adapter(
     prompt = empty_prompt(base, unet, device)
     with_adapter(unet, adapter_weights(file))
     place(unet, vae, execution, device, slices_attention=False)
-    told = "-random" if random_mark(base) else ""
-    side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
     return IpAdapter(
         name=name,
         unet=unet,
-        vae=LatentVae(model=vae, side=side),
+        vae=LatentVae(model=vae, side=side_of(unet, vae)),
         scheduler_config=EulerDiscreteScheduler.load_config(base / "scheduler"),
         identity=(
-            f"{name}{told}-{weights_hash(base / 'unet', base / 'vae')}"
+            f"{marked_name(name, base)}-{weights_hash(base / 'unet', base / 'vae')}"
             f"{sha256_of(file)[:6]}{prompt.mark}{execution.mark}"
         ),
         token_shape=token_shape,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -73,6 +73,11 @@ class LatentVae:
         """RGB in [0, 1] of scaled latents."""
         unscaled = (latents / self.model.config.scaling_factor).to(self.model.dtype)
         return (self.model.decode(unscaled).sample.float() / 2 + 0.5).clamp(0, 1)
+
+
+def side_of(unet: UNet2DConditionModel, vae: AutoencoderKL) -> int:
+    """Of the pictures that a UNet was trained for, in pixels."""
+    return unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def begun(

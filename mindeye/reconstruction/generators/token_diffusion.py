@@ -1,79 +1,48 @@
 """A published generator whose UNet reads image tokens where others read a text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, UniPCMultistepScheduler
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from mindeye.reconstruction.candidate_noise import normal_noise
 from mindeye.reconstruction.generators.catalogue import facts_of
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
-from mindeye.reconstruction.generators.latent_diffusion import LatentVae, begun, denoised
+from mindeye.reconstruction.generators.latent_diffusion import LatentVae, side_of
+from mindeye.reconstruction.generators.latent_generator import LatentGenerator
 from mindeye.reconstruction.generators.network_folder import load_network, weights_hash
 from mindeye.reconstruction.generators.placing import place, require_possible, torch_dtype
 from mindeye.reconstruction.generators.token_fit import (
-    random_mark,
-    require_tokens,
+    marked_name,
+    require_width,
     token_shape_of,
 )
-from mindeye.reconstruction.settings import steps_to_skip
 
 AsPublished = Callable[[Tensor], Tensor]
 """What is done to tokens before the network reads them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenDiffusion:
-    """Implements `ImageGenerator` with diffusers' UNet, VAE and UniPC, as MindEye1 draws."""
+class TokenDiffusion(LatentGenerator):
+    """Implements `ImageGenerator` with diffusers' UNet, VAE and UniPC, as MindEye1 draws.
 
-    name: str
-    unet: UNet2DConditionModel
-    vae: LatentVae
-    scheduler_config: dict
-    identity: str
-    token_shape: tuple[int, int]
+    Differs: MindEye1 draws the posterior of a start once for all candidates of an image.
+    """
+
     as_published: AsPublished
 
-    @property
-    def side(self) -> int:
-        """Of its pictures, in pixels."""
-        return self.vae.side
+    schedule: ClassVar = UniPCMultistepScheduler
 
-    def generate(
-        self,
-        image_tokens: Float[Tensor, "images tokens width"],
-        *,
-        start: Float[Tensor, "images 3 rows columns"] | None,
-        strength: float,
-        steps: int,
-        guidance: float,
-        generators: Sequence[torch.Generator],
-        unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 side side"]:
-        """See `ImageGenerator.generate`.
+    def ready(
+        self, tokens: Float[Tensor, "images tokens width"]
+    ) -> Float[Tensor, "images tokens width"]:
+        return self.as_published(tokens)
 
-        The start is drawn from the VAE's posterior, before the noise, by each picture's own
-        generator: MindEye1 draws it once for all candidates of an image.
-        """
-        require_tokens(self.name, self.token_shape, tuple(image_tokens.shape[1:]))
-        tokens = self.as_published(image_tokens)
-        unconditional = torch.zeros_like(tokens) if unconditional is None else unconditional
-        begin = None
-        if start is not None and steps_to_skip(steps, strength):
-            begin = self.vae.latents(start.to(tokens), generators)
-        noise = normal_noise(generators, self.vae.latent_shape).to(tokens)
-        scheduler = UniPCMultistepScheduler.from_config(self.scheduler_config)
-        latents, times = begun(scheduler, noise, begin, steps=steps, strength=strength)
-        latents = denoised(
-            self._predict, scheduler, latents, times, tokens, unconditional.to(tokens), guidance
-        )
-        return self.vae.pictures(latents)
-
-    def _predict(
+    def predict(
         self,
         latents: Float[Tensor, "images channels rows columns"],
         time: Shaped[Tensor, ""],
@@ -109,21 +78,16 @@ def load_token_diffusion(
         raise FileNotFoundError(f"{schedule} is missing. Fetch the folder whole.")
     unet = load_network(UNet2DConditionModel, folder / unet_folder, torch_dtype(execution))
     vae = load_network(AutoencoderKL, folder / "vae", torch_dtype(execution))
-    if unet.config.cross_attention_dim != token_shape[1]:
-        raise ValueError(
-            f"{folder / unet_folder} reads tokens of width {unet.config.cross_attention_dim}, but "
-            f"{name} takes {token_shape[1]}. Is this the folder of another generator?"
-        )
+    require_width(name, token_shape[1], folder / unet_folder, unet.config.cross_attention_dim)
     place(unet, vae, execution, device)
-    side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
-    told = "-random" if random_mark(folder) else ""
     return TokenDiffusion(
         name=name,
         unet=unet,
-        vae=LatentVae(model=vae, side=side),
+        vae=LatentVae(model=vae, side=side_of(unet, vae)),
         scheduler_config=published_schedule(folder),
         identity=(
-            f"{name}{told}-{weights_hash(folder / unet_folder, folder / 'vae')}{execution.mark}"
+            f"{marked_name(name, folder)}-{weights_hash(folder / unet_folder, folder / 'vae')}"
+            f"{execution.mark}"
         ),
         token_shape=token_shape,
         as_published=as_published,

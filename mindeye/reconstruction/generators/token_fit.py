@@ -18,6 +18,11 @@ def random_mark(folder: Path | None) -> Mapping | None:
     return read_json(folder / RANDOM_MARK)
 
 
+def marked_name(name: str, folder: Path) -> str:
+    """A generator's name as its identity begins, which says where weights are random."""
+    return f"{name}-random" if random_mark(folder) else name
+
+
 def token_shape_of(facts: GeneratorFacts, folder: Path | None) -> tuple[int, int] | None:
     """(tokens, width) that a generator takes; None: as its weights say."""
     mark = random_mark(folder)
@@ -65,6 +70,23 @@ def require_tokens(name: str, taken: Sequence[int], found: Sequence[int]) -> Non
         raise ValueError(
             f"These tokens are {product(found)}, but {name} takes {product(taken)}. "
             "Decode with the CLIP that this generator was made for."
+        )
+
+
+def require_width(name: str, taken: int, folder: Path, found: int) -> None:
+    """Refuses a UNet that reads tokens of another width than its generator takes.
+
+    Args:
+        folder: of the UNet, to be named.
+        found: the width that the UNet reads.
+
+    Raises:
+        ValueError: names both.
+    """
+    if taken != found:
+        raise ValueError(
+            f"{folder} reads tokens of width {found}, but {name} takes {taken}. "
+            "Is this the folder of another generator?"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
@@ -13,7 +14,8 @@ from mindeye.files import read_json
 from mindeye.reconstruction.candidate_noise import normal_noise
 from mindeye.reconstruction.generators.catalogue import facts_of
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
-from mindeye.reconstruction.generators.latent_diffusion import LatentVae, denoised
+from mindeye.reconstruction.generators.latent_diffusion import LatentVae
+from mindeye.reconstruction.generators.latent_generator import LatentGenerator
 from mindeye.reconstruction.generators.network_folder import load_network
 from mindeye.reconstruction.generators.placing import place, require_possible, torch_dtype
 from mindeye.reconstruction.generators.sdxl import (
@@ -22,8 +24,8 @@ from mindeye.reconstruction.generators.sdxl import (
     vae_dtype,
 )
 from mindeye.reconstruction.generators.token_fit import (
-    random_mark,
-    require_tokens,
+    marked_name,
+    require_width,
     token_shape_of,
 )
 from mindeye.reconstruction.settings import steps_to_skip
@@ -36,69 +38,49 @@ OFFSET_NOISE = 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
-class SdxlUnclip:
-    """Implements `ImageGenerator` with diffusers' SDXL UNet, VAE and Euler's method."""
+class SdxlUnclip(LatentGenerator):
+    """Implements `ImageGenerator` with diffusers' SDXL UNet, VAE and Euler's method.
 
-    unet: UNet2DConditionModel
-    vae: LatentVae
-    scheduler_config: dict
-    identity: str
-    token_shape: tuple[int, int]
+    The network was trained without ever dropping its tokens, so neither zeros nor MindEye2's
+    random tokens are "no tokens" to it; zeros lead all candidates away from the same point.
+    """
+
+    name: str = NAME
     offset_noise: float = OFFSET_NOISE
     """How far a picture's start is shifted as a whole, in standard deviations of the noise: as
     published; 0 starts from plain noise."""
 
-    @property
-    def side(self) -> int:
-        """Of its pictures, in pixels."""
-        return self.vae.side
+    schedule: ClassVar = SgmEulerScheduler
 
-    def generate(
+    def begin(
         self,
-        image_tokens: Float[Tensor, "images tokens width"],
-        *,
-        start: Float[Tensor, "images 3 rows columns"] | None,
-        strength: float,
-        steps: int,
-        guidance: float,
+        scheduler: SgmEulerScheduler,
+        tokens: Float[Tensor, "images tokens width"],
+        start: Float[Tensor, "images 3 _rows _columns"] | None,
         generators: Sequence[torch.Generator],
-        unconditional: Float[Tensor, "images tokens width"] | None = None,
-    ) -> Float[Tensor, "images 3 side side"]:
-        """See `ImageGenerator.generate`.
-
-        The network was trained without ever dropping its tokens, so neither zeros nor MindEye2's
-        random tokens are "no tokens" to it; zeros lead all candidates away from the same point.
+        *,
+        steps: int,
+        strength: float,
+    ) -> tuple[Float[Tensor, "images channels rows columns"], Shaped[Tensor, "times"]]:
+        """See `LatentGenerator.begin`; a start is the mode of the VAE's posterior.
 
         Source: MindEye2 (arXiv:2403.11207), released inference code. It divides the start by
         sqrt(1 + sigma^2), and its sampler multiplies by the same; here neither is done. Img2img
         is not in it.
         """
-        require_tokens(NAME, self.token_shape, tuple(image_tokens.shape[1:]))
-        if unconditional is None:
-            unconditional = torch.zeros_like(image_tokens)
-        scheduler = SgmEulerScheduler.from_config(self.scheduler_config)
-        scheduler.set_timesteps(steps, device=image_tokens.device)
+        scheduler.set_timesteps(steps, device=tokens.device)
         skipped = 0 if start is None else steps_to_skip(steps, strength)
         scheduler.set_begin_index(skipped)
         if skipped:
-            base = self.vae.latents(start.to(image_tokens))
+            base = self.vae.latents(start.to(tokens))
         else:
-            base = normal_noise(generators, self.vae.latent_shape).to(image_tokens)
-        noise = normal_noise(generators, self.vae.latent_shape).to(image_tokens)
-        offset = normal_noise(generators, (1, 1, 1)).to(image_tokens)
+            base = normal_noise(generators, self.vae.latent_shape).to(tokens)
+        noise = normal_noise(generators, self.vae.latent_shape).to(tokens)
+        offset = normal_noise(generators, (1, 1, 1)).to(tokens)
         noise = noise + self.offset_noise * offset
-        latents = denoised(
-            self._predict,
-            scheduler,
-            base + scheduler.sigmas[skipped] * noise,
-            scheduler.timesteps[skipped:],
-            image_tokens,
-            unconditional.to(image_tokens),
-            guidance,
-        )
-        return self.vae.pictures(latents)
+        return base + scheduler.sigmas[skipped] * noise, scheduler.timesteps[skipped:]
 
-    def _predict(
+    def predict(
         self,
         latents: Float[Tensor, "images channels rows columns"],
         time: Shaped[Tensor, ""],
@@ -139,19 +121,14 @@ def load_unclip(
     token_shape = token_shape_of(facts_of(NAME), folder)
     dtype = torch_dtype(execution)
     unet = load_network(UNet2DConditionModel, folder / "unet", dtype)
-    if unet.config.cross_attention_dim != token_shape[1]:
-        raise ValueError(
-            f"{folder / 'unet'} reads tokens of width {unet.config.cross_attention_dim}, but "
-            f"{NAME} takes {token_shape[1]}. Is this the folder of another generator?"
-        )
+    require_width(NAME, token_shape[1], folder / "unet", unet.config.cross_attention_dim)
     vae = load_network(AutoencoderKL, folder / "vae", vae_dtype(dtype))
     place(unet, vae, execution, device)
-    told = "-random" if random_mark(folder) else ""
     digest = read_json(folder / FACTS_FILE)["converted"]["sha256"]
     return SdxlUnclip(
         unet=unet,
         vae=LatentVae(model=vae, side=vae.config.sample_size),
         scheduler_config=EulerDiscreteScheduler.load_config(folder / "scheduler"),
-        identity=f"{NAME}{told}-{digest[:12]}{execution.mark}",
+        identity=f"{marked_name(NAME, folder)}-{digest[:12]}{execution.mark}",
         token_shape=token_shape,
     )

@@ -2,9 +2,11 @@ import pytest
 
 from mindeye.reconstruction.generators.catalogue import CATALOGUE, facts_of
 from mindeye.reconstruction.generators.token_fit import (
+    marked_name,
     random_mark,
     require_takes,
     require_tokens,
+    require_width,
     token_shape_of,
 )
 
@@ -50,6 +52,8 @@ def test_random_networks_say_which_tokens_they_take(random_generators, tmp_path)
     assert random_mark(folder)["random"] is True
     assert token_shape_of(facts_of("versatile"), folder) == (5, 16)
     require_takes("versatile", folder, token_shape=(5, 16), form="projected", clip="tiny")
+    assert marked_name("versatile", folder) == "versatile-random"
+    assert marked_name("versatile", tmp_path) == "versatile"
     assert random_mark(tmp_path) is None
     assert random_mark(None) is None
     assert token_shape_of(facts_of("versatile"), tmp_path) == (257, 768)
@@ -59,3 +63,10 @@ def test_equal_shapes_pass_and_others_do_not():
     require_tokens("versatile", (5, 16), (5, 16))
     with pytest.raises(ValueError, match="These tokens are 5 x 17, but versatile takes 5 x 16"):
         require_tokens("versatile", (5, 16), (5, 17))
+
+
+def test_a_network_of_another_width_is_refused_with_its_folder_and_both(tmp_path):
+    require_width("unclip", 1664, tmp_path, 1664)
+    message = rf"{tmp_path} reads tokens of width 768, but unclip takes 1664\. Is this the folder"
+    with pytest.raises(ValueError, match=message):
+        require_width("unclip", 1664, tmp_path, 768)
