@@ -1,10 +1,9 @@
 """What memory drawing takes, and how many pictures at once a limit allows."""
 
 import os
-import resource
-import sys
 from pathlib import Path
 
+import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
@@ -48,30 +47,30 @@ def batch_within(
 ) -> BatchSize:
     """The batch with which drawing stays within `limit` bytes of the device that draws.
 
-    The first image is drawn once, picture by picture, to see what one takes; what is held before
-    it, networks and all, is taken off the limit.
+    The first image is drawn once, picture by picture, to see what one takes; what is then held,
+    networks and all, is taken off the limit.
 
     Raises:
         ValueError: not even one picture fits; names what is held and what one takes.
     """
-    held = held_bytes(decoded.brain_tokens.device)
     one = picture_bytes(decoded, artist, config, sample_tokens)
+    # Afterwards: weights that lie in mapped files are in memory only once they have been used.
+    held = held_bytes(decoded.brain_tokens.device)
     pictures = int((limit - held) // one)
     if pictures < 1:
         raise ValueError(
-            f"A memory limit of {limit / 1e9:.2f} GB is too small: {held / 1e9:.2f} GB are held "
-            f"before drawing, and a picture takes {one / 1e9:.3f} GB. "
+            f"A memory limit of {limit / 1e9:.2f} GB is too small: {held / 1e9:.2f} GB are held, "
+            f"networks and all, and a picture takes {one / 1e9:.3f} GB. "
             f"Pass --max-memory {(held + one) / 1e9 + 0.01:.2f}G or more."
         )
     return BatchSize(min(pictures, MOST_PICTURES))
 
 
 def held_bytes(device: torch.device) -> int:
-    """Of an accelerator what is allocated, of a CPU the most that the process has held so far."""
+    """Of an accelerator what is allocated, of a CPU what of the process lies in memory now."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return psutil.Process().memory_info().rss
 
 
 @torch.inference_mode()
@@ -93,8 +92,9 @@ def picture_bytes(
         torch.cuda.reset_peak_memory_stats(device)
         draw()
         return torch.cuda.max_memory_allocated(device) - held
-    # Or the profiler says on standard error that it found no GPU.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")
+    # Or the profiler says on standard error that it found no GPU, and when it starts and stops: its
+    # levels end at 5, which is what these two lines have.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         draw()
     events = [one for one in seen.profiler.kineto_results.events() if one.name() == "[memory]"]

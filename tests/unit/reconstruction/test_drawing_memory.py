@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,8 +74,37 @@ def test_a_limit_below_one_picture_is_refused_and_what_is_needed_is_told(
     assert batch_within(enough * 1e9, decoded, artist, CONFIG, None).pictures == 1
 
 
-def test_what_a_process_holds_on_a_cpu_grows_with_what_it_touches():
-    before = held_bytes(torch.device("cpu"))
-    kept = np.ones(before // 4 + 100 * MEGABYTE, dtype=np.uint8)
-    assert held_bytes(torch.device("cpu")) >= before
-    assert held_bytes(torch.device("cpu")) >= kept.nbytes
+def test_what_a_process_holds_on_a_cpu_grows_with_what_it_touches_and_shrinks_with_what_it_frees():
+    cpu = torch.device("cpu")
+    before = held_bytes(cpu)
+    kept = np.ones(200 * MEGABYTE, dtype=np.uint8)
+    assert abs(held_bytes(cpu) - before - kept.nbytes) < 20 * MEGABYTE
+    (told,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line
+    )
+    assert abs(held_bytes(cpu) - 1024 * int(told.split()[1])) < 5 * MEGABYTE
+    del kept
+    assert abs(held_bytes(cpu) - before) < 20 * MEGABYTE
+
+
+def test_weights_that_are_first_read_while_drawing_are_held(decoded, artist, tmp_path):
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(300 * MEGABYTE))
+    weights = np.memmap(path, dtype=np.uint8, mode="r")
+    held = held_bytes(torch.device("cpu"))
+
+    class Reader(Greedy):
+        def generate(self, image_tokens, **given):
+            weights.sum()
+            return super().generate(image_tokens, **given)
+
+    reading = replace(artist, generator=Reader(200))
+    with pytest.raises(ValueError, match=r"GB are held, networks and all") as told:
+        batch_within(held + 400 * MEGABYTE, decoded, reading, CONFIG, None)
+    found = float(str(told.value).split("too small: ")[1].split(" GB")[0])
+    assert found * 1e9 > held + 280 * MEGABYTE
+
+
+def test_measuring_says_nothing_on_standard_error(decoded, artist, capfd):
+    picture_bytes(decoded, artist, CONFIG, None)
+    assert capfd.readouterr() == ("", "")
