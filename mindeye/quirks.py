@@ -59,6 +59,8 @@ class Quirks:
     """Pictures are 0.8 x + 0.2 of the VAE's output x in [-1, 1]; else (x + 1) / 2."""
     blended_with_blurry: bool | None = None
     """A quarter of each picture is the blurry reconstruction."""
+    refined_through_256: bool | None = None
+    """Refinement begins with pictures of 256 pixels; else with what was drawn, at its full size."""
 
     # Evaluation
     exchanged_labels: bool | None = None
@@ -112,7 +114,7 @@ PUBLISHED: Mapping[str, frozenset[str]] = MappingProxyType(
         | {
             *("washed_out_targets", "crossed_labels", "decayed_ridge_bias", "kept_ridge_bias"),
             *("averaged_outputs", "late_start_ddim", "random_unconditional", "shifted_range"),
-            "blended_with_blurry",
+            *("blended_with_blurry", "refined_through_256"),
         },
     }
 )

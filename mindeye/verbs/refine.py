@@ -1,7 +1,7 @@
 """`mindeye refine`: reconstructions and captions -> reconstructions that SDXL has drawn over."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import torch
 
 from mindeye.config import to_mapping
 from mindeye.files import sha256_of
+from mindeye.metrics.pixels import resize
 from mindeye.pictures import as_images, as_pictures
+from mindeye.quirks import Quirks
 from mindeye.reconstruction.candidate_noise import candidate_generators
 from mindeye.reconstruction.drawing import STAGES
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
@@ -43,9 +45,14 @@ from mindeye.reconstruction.settings import steps_to_skip
 from mindeye.verbs.device import require_device
 from mindeye.verbs.evaluation.caption_part import read_captions
 from mindeye.verbs.saved_results import read_manifest, read_pictures
+from mindeye.verbs.switched_on import settings_concerning
 
 # Pixels that one of SDXL's latents stands for.
 SIDE_STEP = 8
+REFINEMENT_QUIRKS = ("refined_through_256",)
+"""The switches of `Quirks` that change refined pictures."""
+STORED_SIDE = 256
+"""In which MindEye2 stores what unCLIP has drawn with 768 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,8 @@ class RefinementConfig:
     negative_prompt: str = NEGATIVE_PROMPT
     side: int = SIDE
     """Of the refined pictures, in pixels; a multiple of `SIDE_STEP`."""
+    quirks: tuple[str, ...] = ()
+    """Those of `REFINEMENT_QUIRKS` that are on."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -69,6 +78,12 @@ class RefinementConfig:
                 f"Choose a multiple of {SIDE_STEP}, such as {SIDE}."
             )
         steps_to_skip(self.steps, self.strength)
+        others = [name for name in self.quirks if name not in REFINEMENT_QUIRKS]
+        if others:
+            raise ValueError(
+                f"`{others[0]}` is no quirk of a refinement. "
+                f"Choose from {', '.join(REFINEMENT_QUIRKS)}."
+            )
 
 
 def refine_folder(
@@ -80,6 +95,8 @@ def refine_folder(
     generator_source: Path,
     execution: GeneratorExecution = PLAIN,
     device: str = "cpu",
+    compat: str | None = None,
+    quirk_settings: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Reconstruction:
     """Refines the chosen candidate of each image into `out`, a folder of the same form.
@@ -90,16 +107,20 @@ def refine_folder(
 
     Args:
         generator_source: folder of an SDXL checkpoint with its text encoders.
+        compat, quirk_settings: see `quirks_from`; on top of `config.quirks`. How the run was
+            trained and drawn sets none: pictures come at their full size unless it is asked for.
 
     Raises:
         FileNotFoundError: no reconstructions, captions or checkpoint there.
-        LookupError: an image without a caption.
+        LookupError: an image without a caption, an unknown system or quirk.
         ValueError: `out` holds other pictures.
 
-    Source: MindEye2 (arXiv:2403.11207), released inference code. Differs: there, pictures have
-    passed through 256 pixels before they are enlarged again; here they come as they were drawn.
+    Source: MindEye2 (arXiv:2403.11207), released inference code.
     """
     require_device(device)
+    given = Quirks(**dict.fromkeys(config.quirks, True))
+    quirks = settings_concerning(given, compat, quirk_settings, REFINEMENT_QUIRKS)
+    config = replace(config, quirks=quirks)
     manifest, drawn = read_manifest(reconstructions), read_pictures(reconstructions)
     image_ids = drawn.image_ids.tolist()
     prompts = prompts_of(captions, image_ids)
@@ -161,11 +182,17 @@ def refined_image(
     config: RefinementConfig,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """What `finish_folder` takes of one image; its chosen candidate, not blended, is refined."""
+    """What `finish_folder` takes of one image; its chosen candidate, not blended, is refined.
+
+    With `refined_through_256` it is first made as small as MindEye2 stores it, by torchvision 0.16,
+    which does not antialias tensors; the refiner enlarges it to its own side, bilinear, as there.
+    """
     started = time.perf_counter()
     image_ids = drawn.image_ids[row : row + 1]
     device = refiner.pipeline.unet.device
     chosen = as_images(drawn.candidates[row, drawn.chosen[row]][None]).to(device)
+    if "refined_through_256" in config.quirks:
+        chosen = resize(chosen, STORED_SIDE, antialias=False)
     pictures = refiner.refine(
         chosen,
         [prompt],

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mindeye.verbs.progress import watch
-from mindeye.verbs.shared_options import add_device, add_generator, add_verb, given_generator
+from mindeye.verbs.shared_options import (
+    add_device,
+    add_generator,
+    add_quirks,
+    add_verb,
+    given_generator,
+    given_quirks,
+)
 
 
 def refine_options(verbs) -> argparse.ArgumentParser:
@@ -29,6 +36,7 @@ def refine_options(verbs) -> argparse.ArgumentParser:
     ):
         verb.add_argument(f"--{name}", type=kind, help=text)
     add_generator(verb, required="an SDXL checkpoint in diffusers' layout, with text encoders")
+    add_quirks(verb, "refined_through_256=on", "ours, at full size")
     add_device(verb)
     return verb
 
@@ -47,6 +55,7 @@ def perform_refine(options: argparse.Namespace) -> Iterator[str]:
         options.captions,
         RefinementConfig(**{name: one for name, one in given.items() if one is not None}),
         **given_generator(options),
+        **given_quirks(options),
         device=options.device,
         progress=watch("refine"),
     )

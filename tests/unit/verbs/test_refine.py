@@ -65,6 +65,49 @@ def test_the_chosen_candidates_are_drawn_over_and_the_folder_keeps_its_form(
     assert json.loads(lines[0])["seconds"]["generator"] > 0
 
 
+def shrunk_to_256(pictures: torch.Tensor) -> torch.Tensor:
+    """Bilinear between the nearest pixels at the centre of each new one; nothing is filtered."""
+    scale = pictures.shape[-1] / 256
+    centres = ((np.arange(256) + 0.5) * scale - 0.5).clip(0, pictures.shape[-1] - 1)
+    low = np.floor(centres).astype(int)
+    high = np.minimum(low + 1, pictures.shape[-1] - 1)
+    share = torch.from_numpy(centres - low).float()
+    columns = pictures[..., low] * (1 - share) + pictures[..., high] * share
+    rows = share[:, None]
+    return columns[..., low, :] * (1 - rows) + columns[..., high, :] * rows
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_pictures_come_at_their_full_size_or_pass_through_256_pixels_as_published(
+    drawn, captions, sdxl, tmp_path, monkeypatch, on
+):
+    seen = []
+
+    def watched(folder, *arguments, **options):
+        refiner = load_refiner(folder, *arguments, **options)
+        refine = type(refiner).refine
+
+        def kept(self, pictures, prompts, **more):
+            seen.append(pictures)
+            return refine(self, pictures, prompts, **more)
+
+        monkeypatch.setattr(type(refiner), "refine", kept)
+        return refiner
+
+    monkeypatch.setattr("mindeye.verbs.refine.load_refiner", watched)
+    arguments = ["--compat", "mindeye2"] if on else ["--quirks", "refined_through_256=off"]
+    out = tmp_path / "out"
+    line = ["refine", str(drawn), "--captions", str(captions), "--out", str(out)]
+    size = ["--side", "64", "--steps", "1", "--generator-source", str(sdxl)]
+    main([*line, *size, *arguments])
+    before = read_pictures(drawn)
+    expected = as_images(before.candidates[np.arange(8), before.chosen])
+    expected = shrunk_to_256(expected) if on else expected
+    torch.testing.assert_close(torch.cat(seen), expected, rtol=0, atol=1e-5)
+    told = read_manifest(out).about["refined"]["quirks"]
+    assert told == (["refined_through_256"] if on else [])
+
+
 def test_a_refinement_that_was_stopped_goes_on_to_the_same_bytes(drawn, captions, sdxl, tmp_path):
     def stop(done: int, total: int) -> None:
         if done == 3:
@@ -116,6 +159,8 @@ def test_the_command_refines_and_refuses_what_is_missing(drawn, captions, sdxl, 
     assert "strength is 0.0; it must lie in (0, 1]" in refusal("--strength", "0")
     for side in ("0", "-8", "100"):
         assert f"--side is {side}; " in refusal("--side", side)
+    told = refusal("--quirks", "shifted_range=on")
+    assert "`shifted_range` changes nothing in this verb. Choose from refined_through_256" in told
     lines = captions.read_text().splitlines()
     captions.write_text("\n".join(lines[:-1]) + "\n")
     assert "has no caption of 1 of 8 images, first id" in refusal()
