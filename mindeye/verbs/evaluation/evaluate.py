@@ -21,6 +21,7 @@ from mindeye.reconstruction.scoring import (
     picture_scores,
     score_rows,
 )
+from mindeye.reconstruction.settings import UNASKED, BatchAsked
 from mindeye.report.tables import write_rows_tsv, write_tsv
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget, load_clip
@@ -67,6 +68,7 @@ def evaluate_folder(
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
+    batch: BatchAsked = UNASKED,
     further: FurtherAsked | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -81,6 +83,7 @@ def evaluate_folder(
         quirk_settings: `name=on` or `name=off`, on top.
         generator_source, execution: of the generator that drew the folder, see `open_generator`;
             of refined pictures, of the one that drew what was refined.
+        batch: how much of the ceiling is drawn at once.
         further: what is added; other numbers do not move with it.
 
     Raises:
@@ -110,7 +113,7 @@ def evaluate_folder(
     shown = shown_pictures(run, ours.image_ids, side)
     rng = np.random.default_rng(seed)
     shuffled = ours.pictures[derangement(len(shown), rng)]
-    drawn = true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress)
+    drawn = true_token_pictures(run, artist, ours.image_ids, folder, manifest, progress, batch)
     nearest, reason = nearest_pictures(run, manifest, ours.image_ids, side)
     pictures = {
         about["system"]: ours.pictures,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mindeye.report.banner import SIMULATED, lines_of_test
+from mindeye.verbs.drawing.batch_options import add_batch, given_batch
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
     NOT_GIVEN,
@@ -72,6 +73,7 @@ def evaluate_options(verbs) -> argparse.ArgumentParser:
     written = "captions of what was shown (default: those of the prepared folder)"
     more.add_argument("--captions-shown", type=Path, metavar="FILE", help=written)
     add_generator(verb)
+    add_batch(verb)
     add_quirks(verb, "aliased_resizing=on")
     add_seed(verb, "of the bootstrap and the floors")
     add_device(verb)
@@ -104,6 +106,7 @@ def _of_folder(options: argparse.Namespace):
         seed=options.seed,
         **given_quirks(options),
         **given_generator(options),
+        **given_batch(options),
         device=options.device,
         further=_further(options) if options.brain or options.captions else None,
         progress=watch("draw true tokens"),
@@ -151,10 +154,10 @@ def _require_fitting(options: argparse.Namespace) -> None:
         return
     if options.run is not None:
         raise ValueError("--run is of no use with --images, which needs no run. Leave one out.")
-    if given_generator(options) != NOT_GIVEN:
+    if given_generator(options) != NOT_GIVEN or options.batch or options.max_memory:
         raise ValueError(
             "With --images nothing is drawn: leave --generator-source, --generator-dtype, "
-            "--offload, --slicing and --compile out."
+            "--offload, --slicing, --compile, --batch and --max-memory out."
         )
     if options.out is None:
         raise ValueError("--images needs --out, the folder that the scores are written into.")

@@ -12,9 +12,11 @@ from mindeye.metrics.pixels import resize
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images, as_pictures
 from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.drawing_memory import batch_for
 from mindeye.reconstruction.opening import OpenRun, open_training
 from mindeye.reconstruction.pipeline import Artist, reconstruct
 from mindeye.reconstruction.scoring import nearest_training_images
+from mindeye.reconstruction.settings import UNASKED, BatchAsked
 from mindeye.types import Decoded
 from mindeye.verbs.drawing.scans import scans_of
 from mindeye.verbs.saved_results import Manifest
@@ -48,6 +50,7 @@ def true_token_pictures(
     folder: Path,
     manifest: Manifest,
     progress: Callable[[int, int], None] | None,
+    batch: BatchAsked = UNASKED,
 ) -> np.ndarray:
     """What the generator draws from the shown images' own tokens, from noise, one candidate."""
     ids = torch.from_numpy(image_ids)
@@ -59,14 +62,17 @@ def true_token_pictures(
         image_tokens=None,
         latents=None,
     )
+    config = replace(manifest.settings, candidates=1, strength=1.0)
+    out = folder / "true_tokens"
     drawn = reconstruct(
         truth,
         artist,
-        replace(manifest.settings, candidates=1, strength=1.0),
-        folder / "true_tokens",
+        config,
+        out,
         sample_tokens=None,
         # A folder from before the run moved is opened again, so it keeps the run's path.
         about={**manifest.about, "system": CEILING},
+        batch=batch_for(batch, out, truth, artist, config, None),
         progress=progress,
     )
     return drawn.pictures

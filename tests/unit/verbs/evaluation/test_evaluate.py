@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mindeye.cli import main
 from mindeye.files import read_json
 from mindeye.metrics.pixels import PUBLISHED, pixel_correlation
 from mindeye.metrics.protocols import EVALUATION_QUIRKS
 from mindeye.pictures import as_images
 from mindeye.quirks import Quirks
+from mindeye.reconstruction.generators.scenes import ScenesGenerator
 from mindeye.reconstruction.opening import open_artist, open_run
+from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.targets.clip import load_clip
@@ -224,3 +227,24 @@ def test_only_a_chain_takes_shown_pictures_as_they_are_stored(
     monkeypatch.setattr("mindeye.verbs.evaluation.pictures_beside.pictures_at", recorded)
     evaluate_folder(finished_run / "reconstructions", run_path=finished_run, compat=compat)
     assert sides == [side, side]  # what was shown, and the nearest training images
+
+
+@pytest.mark.parametrize("option", [("--batch", "3"), ("--max-memory", "20G")])
+def test_a_ceiling_that_is_drawn_in_other_batches_scores_the_same(
+    option, finished_run, monkeypatch, capsys
+):
+    folder, asked = finished_run / "reconstructions", []
+    before = load_reconstruction(folder / "true_tokens").pictures.astype(int)
+    shutil.rmtree(folder / "true_tokens")
+    generate = ScenesGenerator.generate
+
+    def watched(self, tokens, **settings):
+        asked.append(len(tokens))
+        return generate(self, tokens, **settings)
+
+    monkeypatch.setattr(ScenesGenerator, "generate", watched)
+    main(["evaluate", str(folder), *option])
+    # Measuring draws one picture; all eight then fit.
+    assert asked == ([3, 3, 2] if option[0] == "--batch" else [1, 8])
+    after = load_reconstruction(folder / "true_tokens").pictures.astype(int)
+    assert np.abs(after - before).max() <= 1
