@@ -71,9 +71,9 @@ def add_settings(
     """
     # Without values of their own: what is not given is as published where --compat says so.
     ours = ReconstructionConfig()
-    names, own = ", ".join(CATALOGUE), "; a published generator's own is as published"
+    names, own = ", ".join(CATALOGUE), "; of a published generator as published"
     for name, about in (
-        ("generator", f"draws the pictures: {names}; first the published one of the run's tokens"),
+        ("generator", f"draws the pictures: {names}; for tokens of a published one, that one"),
         ("candidates", "of each image"),
         ("selection", f"among the candidates, by the scan alone: {', '.join(SELECTIONS)}"),
         ("steps", f"of the generator{own}"),
@@ -132,10 +132,8 @@ def given_networks(options: argparse.Namespace) -> dict[str, Any]:
     return {"given": GivenNetworks(clip=options.clip, vae=options.vae)}
 
 
-def add_quirks(
-    verb: argparse.ArgumentParser, example: str, default: str = "as the run was trained"
-) -> None:
-    system = f"as this published system does it; default: {default}"
+def add_quirks(verb: argparse.ArgumentParser, example: str) -> None:
+    system = "as this published system does it; default: as the run was trained"
     verb.add_argument("--compat", choices=tuple(PUBLISHED), help=system)
     switch = f"single switches on top, for example {example}"
     verb.add_argument("--quirks", nargs="+", default=(), metavar="NAME=on|off", help=switch)

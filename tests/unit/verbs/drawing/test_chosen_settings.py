@@ -169,4 +169,4 @@ def test_the_help_says_that_defaults_are_the_generators_own(capsys):
     (action,) = (one for one in make_parser()._actions if one.choices and "demo" in one.choices)
     for verb in ("reconstruct", "decode"):
         text = " ".join(action.choices[verb].format_help().split())
-        assert text.count("a published generator's own is as published") == 3
+        assert text.count("of a published generator as published") == 3
