@@ -246,6 +246,8 @@ def test_compat_and_quirks_reach_the_library(verb, arguments_of, monkeypatch):
 
     monkeypatch.setattr("mindeye.verbs.reconstruct.reconstruct_run", stop)
     monkeypatch.setattr(FUNCTION_OF[verb], stop if verb != "reconstruct" else lambda *given: None)
+    told = "mindeye.verbs.drawing.chosen_settings.told_of_generator"
+    monkeypatch.setattr(told, lambda *given, **more: ())
     given = ["--compat", "mindeye2", "--quirks", "shifted_range=off", "drawn_pools=on"]
     assert exit_code(arguments_of[verb]) == exit_code([*arguments_of[verb], *given]) == 130
     assert [(one["compat"], list(one["quirk_settings"])) for one in seen] == [
