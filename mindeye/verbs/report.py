@@ -1,8 +1,7 @@
 """`mindeye report`: a run folder -> one self-contained page and summary.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,24 +9,14 @@ from mindeye.analysis.regions_alone import region_scores
 from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
 from mindeye.reconstruction.opening import OpenRun, open_run
-from mindeye.report.grids import PictureGrid
 from mindeye.report.page import ReportContent, write_report
 from mindeye.report.plots import RoiContribution
 from mindeye.report.retrieval_page import audit_notes, benchmark_sections
 from mindeye.report.tables import rows_as_records
 from mindeye.types import MetricRow
-from mindeye.verbs.drawing.calibration import marks_of, read_uncertainty
-from mindeye.verbs.drawing.captions_beside import kept_captions
-from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.report_parts import ReportParts, SavedParts, saved_parts
-from mindeye.verbs.saved_results import (
-    found_images,
-    pictures_of,
-    read_manifest,
-    require_same_run,
-)
+from mindeye.verbs.report_pictures import report_grids
 
-GRID_IMAGES = 12
 VALIDATION = "validation_"
 
 
@@ -70,7 +59,7 @@ def report_run(
         provenance=_provenance(run, saved),
         rows=[*(row for row in rows if not _is_control(row)), *more_rows],
         controls=[*(row for row in rows if _is_control(row)), *controls],
-        pictures=_grids(run, about, saved, parts.seed, more_columns or {}),
+        pictures=report_grids(run, about, saved, parts.seed, more_columns or {}),
         curves=training_curves(run.folder.read_log()),
         roi_contribution=_contributions(run, parts.seed),
         sections=[] if saved.benchmark is None else benchmark_sections([saved.benchmark]),
@@ -135,60 +124,6 @@ def _provenance(run: OpenRun, saved: SavedParts) -> dict:
         "quirks": {name: ", ".join(on) or "none" for name, on in quirks_of.items()},
         "versions": run.provenance["versions"],
     }
-
-
-def _grids(
-    run: OpenRun, about: Mapping[str, Any], saved: SavedParts, seed: int, more: dict[str, Path]
-) -> list[PictureGrid]:
-    ours = saved.pictures
-    if ours is None:
-        return []
-    total = len(ours.image_ids)
-    rows = np.sort(np.random.default_rng(seed).permutation(total)[:GRID_IMAGES])
-    ids = ours.image_ids[rows]
-    side = ours.pictures.shape[1]
-    columns = {"shown": shown_pictures(run, ids, side)}
-    if ours.blurry is not None:
-        columns["blurry"] = ours.blurry[rows]
-    columns["reconstruction"] = ours.pictures[rows]
-    for label, folder in more.items():
-        advice = f"Draw column `{label}` again, or leave it out."
-        require_same_run(folder, read_manifest(folder).about, about, advice)
-        columns[label] = pictures_of(folder, ours.image_ids, ids)
-    found = None
-    if saved.retrieval is not None:
-        subject = run.prepared.subject
-        advice = f"Run `mindeye retrieve {run.folder.path} --subject {subject}` again."
-        found = found_images(saved.retrieval, ids, advice)
-    captions = captions_on_page(run, saved.folder, ids)
-    doubts, marks = read_uncertainty(saved.folder), marks_of(saved.folder)
-    chosen = f"{len(rows)} of {total} reconstructed test images, drawn at random; none left out."
-    grid = PictureGrid(
-        title="Shown, decoded, retrieved",
-        chosen=chosen if doubts is None else f"{chosen} {doubts['sentence']}",
-        seed=seed,
-        image_ids=ids,
-        captions=captions,
-        marks=tuple(marks.get(image_id, "") for image_id in ids.tolist()) if marks else (),
-        columns=columns,
-        retrieved=None
-        if found is None
-        else shown_pictures(run, found.ravel(), side).reshape(*found.shape, side, side, 3),
-        retrieved_ids=found,
-    )
-    return [grid]
-
-
-def captions_on_page(run: OpenRun, folder: Path, ids: np.ndarray) -> tuple[str, ...]:
-    """What a person wrote about each image, as far as that is known, and what was decoded."""
-    written, decoded = run.prepared.captions, kept_captions(folder)
-    found = []
-    for image_id in ids.tolist():
-        texts = [written.get(image_id, "")]
-        if image_id in decoded:
-            texts.append(f"Decoded: {decoded[image_id]}")
-        found.append(" ".join(text for text in texts if text))
-    return tuple(found)
 
 
 def _contributions(run: OpenRun, seed: int) -> list[RoiContribution]:

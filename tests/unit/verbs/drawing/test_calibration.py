@@ -85,10 +85,20 @@ def test_evaluation_and_page_tell_the_marked_pictures_apart(finished_run, valida
         row = rows.get((system, "two-way identification (CLIP)"))
         assert (row.n if row else 0) == (count if count >= 2 else 0)
     page = finished_run / "report.html"
-    report_run(ReportParts(run=finished_run, reconstructions=out), page)
+    grids = report_run(ReportParts(run=finished_run, reconstructions=out), page).pictures
     text = page.read_text()
-    assert text.count('class="doubt"') == len(marks)
+    # The eight test images are all on the page; those that are marked once more, by themselves.
+    assert text.count('class="doubt"') == 2 * len(marks)
     assert "calibrated on 6 validation images" in text
+    assert [grid.title for grid in grids[1:]] == (["Not to be trusted"] if marks else [])
+    if marks:
+        expected = [found[one]["expected_two_way"] for one in grids[1].image_ids.tolist()]
+        assert expected == sorted(expected)
+        assert set(grids[1].image_ids.tolist()) == marks.keys()
+        assert f"{len(marks)} of the {len(marks)} marked ones of 8 reconstructed" in text
+        rows = np.searchsorted(grids[0].image_ids, grids[1].image_ids)
+        for label, pictures in grids[1].columns.items():
+            np.testing.assert_array_equal(pictures, grids[0].columns[label][rows])
 
 
 def test_without_calibration_nothing_is_marked(finished_run):
