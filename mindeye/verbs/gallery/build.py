@@ -1,6 +1,7 @@
 """`mindeye gallery build`: a source becomes a gallery, or a further part of one."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from mindeye.disk import require_free_space
@@ -13,6 +14,11 @@ from mindeye.verbs.gallery.embed_pictures import embed_shard
 
 Progress = Callable[[int, int], None]
 
+Engine = Callable[
+    [BuildRequest, Building, Sequence[int], Progress | None], Generator[BuiltShard, None, None]
+]
+"""Makes shards by their numbers, records each and gives it, in any order; is told megabytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
@@ -22,8 +28,13 @@ class BuildResult:
     simulated: bool
 
 
-def build_gallery(request: BuildRequest, progress: Progress | None = None) -> BuildResult:
+def build_gallery(
+    request: BuildRequest, progress: Progress | None = None, engine: Engine | None = None
+) -> BuildResult:
     """Builds, adds, or goes on where a build stopped.
+
+    Args:
+        engine: None makes one shard after another in this process.
 
     Raises:
         ValueError: the gallery holds something else, a shard cannot be used, or too many pictures
@@ -43,21 +54,30 @@ def build_gallery(request: BuildRequest, progress: Progress | None = None) -> Bu
     require_free_space(request.out, bytes_needed(request, building), "the gallery")
     built = building.built()
     _require_few_skipped(building, built, request.max_skipped)
-    sizes = [shard.num_bytes for shard in building.source.shards]
-    total = sum(sizes[number] for number in mine)
-    done = 0
-    for number in mine:
-        tell = _told(progress, done, total)
-        built.append(build_shard(request, building, number, tell))
-        building.record(number, built[-1])
-        _require_few_skipped(building, built, request.max_skipped)
-        done += sizes[number]
-        if progress is not None:
-            progress(_megabytes(done), _megabytes(total))
+    making = (engine or one_after_another)(request, building, mine, progress)
+    with contextlib.closing(making):
+        for one in making:
+            built.append(one)
+            _require_few_skipped(building, built, request.max_skipped)
     missing = building.missing()
     if missing:
         return _result(request, None, [_unfinished(building, missing)])
     return _result(request, building.finish())
+
+
+def one_after_another(
+    request: BuildRequest, building: Building, numbers: Sequence[int], progress: Progress | None
+) -> Generator[BuiltShard, None, None]:
+    """The engine of one process."""
+    sizes = [building.source.shards[number].num_bytes for number in numbers]
+    done, total = 0, sum(sizes)
+    for number, size in zip(numbers, sizes, strict=True):
+        built = build_shard(request, building, number, _told(progress, done, total))
+        building.record(number, built)
+        yield built
+        done += size
+        if progress is not None:
+            progress(megabytes(done), megabytes(total))
 
 
 def start(request: BuildRequest) -> Building:
@@ -104,10 +124,11 @@ def bytes_needed(request: BuildRequest, building: Building) -> int:
 def _told(progress: Progress | None, done: int, total: int) -> Callable[[int], None] | None:
     if progress is None:
         return None
-    return lambda num_bytes: progress(_megabytes(done + num_bytes), _megabytes(total))
+    return lambda num_bytes: progress(megabytes(done + num_bytes), megabytes(total))
 
 
-def _megabytes(num_bytes: int) -> int:
+def megabytes(num_bytes: int) -> int:
+    """For progress; what is begun counts."""
     return -(-num_bytes // 10**6)
 
 

@@ -28,11 +28,21 @@ def build_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("--shard-index", type=int, metavar="I", help=part)
     machines = "so many processes divide the shards; the last to end names them all"
     verb.add_argument("--num-shards", type=int, metavar="N", help=machines)
+    _add_engine(verb)
     _add_pictures(verb)
     _add_vectors(verb)
     _add_filters(verb)
     add_device(verb)
     return verb
+
+
+def _add_engine(verb: argparse.ArgumentParser) -> None:
+    here = "local, or ray: shards as tasks of workers that share the file system"
+    verb.add_argument("--engine", choices=["local", "ray"], default="local", help=here)
+    cluster = "of a Ray cluster, such as auto (default: workers on this machine)"
+    verb.add_argument("--ray-address", metavar="ADDRESS", help=cluster)
+    tasks = "of Ray: shards at once (default: 2)"
+    verb.add_argument("--ray-tasks", type=int, metavar="N", help=tasks)
 
 
 def _add_pictures(verb: argparse.ArgumentParser) -> None:
@@ -78,15 +88,44 @@ def perform_build(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.banner import SIMULATED
     from mindeye.verbs.gallery.build_request import request_of
 
-    request = request_of(vars(options))
+    job = _ray_job(options)
     if options.dry_run:
         from mindeye.verbs.gallery.build_plan import plan_gallery
 
-        yield from plan_gallery(request)
+        yield from plan_gallery(request_of(vars(options)))
+        if job is not None:
+            yield job.line
         return
-    from mindeye.verbs.gallery.build import build_gallery
+    progress = watch("gallery build, MB")
+    if job is not None:
+        from mindeye.verbs.gallery.build_ray import build_with_ray
 
-    result = build_gallery(request, watch("gallery build, MB"))
+        result = build_with_ray(vars(options), job, progress)
+    else:
+        from mindeye.verbs.gallery.build import build_gallery
+
+        result = build_gallery(request_of(vars(options)), progress)
     yield from result.lines
     if result.simulated:
         yield SIMULATED
+
+
+def _ray_job(options: argparse.Namespace):
+    """Where tasks of Ray run; None without Ray.
+
+    Raises:
+        ValueError: options that would be ignored.
+        LookupError: the extra `ray` is not installed.
+    """
+    given = {"address": options.ray_address, "tasks": options.ray_tasks}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.engine != "ray":
+        if given:
+            raise ValueError("--ray-address and --ray-tasks are of Ray. Add --engine ray.")
+        return None
+    if (options.shard_index, options.num_shards) != (None, None):
+        raise ValueError("Ray divides the shards itself. Leave --num-shards and --shard-index out.")
+    from mindeye.verbs.gallery.build_ray import RayJob, require_ray
+
+    require_ray()
+    return RayJob(**given)
