@@ -1,7 +1,8 @@
 """Indexes of galleries beside faiss called bare: build time, memory, bytes, recall, search time.
 
 python eval/benchmarks/gallery.py --folder NEW --vectors 1000000 --keep
-python eval/benchmarks/gallery.py --folder NEW --kills 10
+python eval/benchmarks/gallery.py --folder NEW --kills 10          # of `gallery index`
+python eval/benchmarks/gallery.py --folder NEW --kills-build 10    # of `gallery build`
 
 Vectors are simulated: clustered, of unit length, with a power-law spectrum; queries are others of
 the same distribution. Each build and each search is a process of its own, whose memory is told.
@@ -14,6 +15,7 @@ import json
 import shutil
 from pathlib import Path
 
+from mindeye.verbs.benchmarks.gallery_build_kills import build_kills
 from mindeye.verbs.benchmarks.gallery_index import benchmark, kills, work_of
 
 
@@ -31,7 +33,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="leave the shards and the index")
     parser.add_argument("--no-bare", action="store_true", help="without faiss called bare")
-    parser.add_argument("--kills", type=int, help="only kill so many small builds, and resume")
+    parser.add_argument("--kills", type=int, help="only kill so many small indexes, and resume")
+    builds = "the same of `gallery build`, so many of pictures and of embeddings"
+    parser.add_argument("--kills-build", type=int, metavar="KILLS", help=builds)
     figures = "append what was measured, a line of JSON, for `mindeye gallery plan`"
     parser.add_argument("--figures", type=Path, metavar="FILE", help=figures)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
@@ -43,7 +47,9 @@ def main() -> None:
     folder = arguments.folder
     if folder is None or (folder.exists() and not arguments.keep):
         parser.error(f"--folder {folder}: name a new folder, or one that was kept with --keep.")
-    if arguments.kills:
+    if arguments.kills_build:
+        lines = build_kills(folder, number=arguments.kills_build, seed=arguments.seed)
+    elif arguments.kills:
         num_vectors = min(arguments.vectors, 40_000)
         number, seed = arguments.kills, arguments.seed
         lines = kills(folder, num_vectors=num_vectors, number=number, seed=seed)
