@@ -13,7 +13,7 @@ import numpy as np
 
 from mindeye.report.banner import SIMULATED
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
-from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.retrieval.gallery.folder import Gallery, open_gallery
 from mindeye.retrieval.gallery.open_engine import open_engine
 from mindeye.retrieval.gallery.pictures.places import pictures
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
@@ -106,9 +106,7 @@ def open_service(
     """
     require_device(device)
     gallery = open_gallery(path)
-    brain, notes = None, []
-    if gallery.about.get("simulated"):
-        notes.append(SIMULATED_PICTURES)
+    brain, notes = None, simulated_notes(gallery)
     if run is not None:
         brain, simulated = brain_images(run, gallery, subject=subject, data=data, device=device)
         notes += [SIMULATED] if simulated else []
@@ -122,6 +120,21 @@ def open_service(
         notes=notes,
         limits=limits,
     )
+
+
+def simulated_notes(gallery: Gallery) -> list[str]:
+    """What of a gallery is made up: pictures, or vectors that never were pictures."""
+    sources = gallery.about.get("sources", [])
+    bare = [one.get("form") == "laion" and bool(one.get("simulated")) for one in sources]
+    made_up = sum(shard.num_kept for shard in gallery.shards if bare and bare[shard.source])
+    notes = []
+    if gallery.about.get("simulated") and made_up < gallery.num_kept:
+        notes.append(SIMULATED_PICTURES)
+    if made_up:
+        notes.append(
+            f"SIMULATED vectors: {made_up:,} of {gallery.num_kept:,} are made up, without pictures."
+        )
+    return notes
 
 
 def serve(service: GalleryService, listening: Listening, *, origins: Collection[str] = ()) -> None:

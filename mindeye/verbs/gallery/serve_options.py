@@ -59,7 +59,7 @@ def perform_serve(options: argparse.Namespace) -> Iterator[str]:
         given = {name: getattr(options, name) for name in names}
         given["engine"] = engine_of(options)
         service = open_service(options.gallery, limits=limits, **given)
-        yield f"{service.name}: {service.gallery.num_kept:,} pictures, {service.index.about}"
+        yield f"{service.name}: {service.gallery.num_kept:,} vectors, {service.index.about}"
         yield from service.notes
         if options.expose:
             yield f"warning: every machine that reaches {options.host} may search, unasked"

@@ -116,7 +116,7 @@ function searchByAddress() {
 async function start() {
   about = await answerOf(await fetch("/about"));
   document.title = element("name").textContent = about.name;
-  element("engine").textContent = `${about.vectors.toLocaleString("en")} pictures; ${about.engine}`;
+  element("engine").textContent = `${about.vectors.toLocaleString("en")} vectors; ${about.engine}`;
   element("notes").append(...about.notes.map((note) => made("li", {}, note)));
   element("count").max = about.max_k;
   element("text").disabled = element("upload").disabled = !about.embeds;

@@ -1,5 +1,6 @@
 """A gallery, a CLIP and a run behind one port: what is opened, what is refused."""
 
+import dataclasses
 import json
 import socket
 from pathlib import Path
@@ -16,7 +17,7 @@ from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.run import RunFolder
 from mindeye.targets.clip import OFFLINE_CLIP, load_clip
-from mindeye.verbs.gallery.serve import is_loopback, listen, open_service
+from mindeye.verbs.gallery.serve import is_loopback, listen, open_service, simulated_notes
 
 LIMITS = ServeLimits()
 
@@ -66,6 +67,20 @@ def test_scans_find_what_the_first_retrieval_token_of_the_run_is_like(gallery, f
     shown = prepared.images[prepared.rows_of(scans.image_ids[:1].numpy())[0]]
     assert (service.brain.seen(int(scans.image_ids[0])) == shown).all()
     assert [note.split()[0] for note in service.notes] == ["SIMULATED"] * 2
+
+
+def test_vectors_without_pictures_are_not_called_pictures(gallery):
+    drawn = gallery.shards[0]
+    bare = dataclasses.replace(drawn, name="1", first=drawn.count, num_kept=7, source=1)
+    sources = [{"form": "webdataset", "simulated": {}}, {"form": "laion", "simulated": {"seed": 0}}]
+    about = {"sources": sources, "simulated": {"seed": 0}}
+    mixed = dataclasses.replace(gallery, shards=(drawn, bare), about=about)
+    told = f"SIMULATED vectors: 7 of {drawn.count + 7} are made up, without pictures."
+    assert simulated_notes(mixed) == ["SIMULATED pictures: drawn, no photographs.", told]
+    alone = dataclasses.replace(mixed, shards=(dataclasses.replace(bare, first=0),))
+    assert simulated_notes(alone) == ["SIMULATED vectors: 7 of 7 are made up, without pictures."]
+    sources[1]["simulated"] = None
+    assert simulated_notes(dataclasses.replace(alone, about={"sources": sources})) == []
 
 
 def test_texts_and_pictures_are_embedded_by_the_runs_clip(gallery, finished_run):
