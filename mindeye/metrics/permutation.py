@@ -1,6 +1,5 @@
 """Nulls beside that of exchanged labels: whole runs exchanged, and signs of differences flipped."""
 
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -18,7 +17,8 @@ def permuted_blocks(
     """Partners of trials when whole blocks change places and keep their inner order.
 
     What neighbouring trials have in common stays in the null. Exact for blocks of equal length;
-    with others a block's partner may span two, which keeps the order but not the borders.
+    with others a block's partner may span two, which keeps the order but not the borders. Few
+    blocks have few orders (4 have 24), below whose inverse no p-value can be trusted.
 
     Args:
         blocks: block (run) of each trial, in the order of the scan.
@@ -39,23 +39,6 @@ def permuted_blocks(
         )
     pieces = np.split(np.arange(len(blocks)), first[1:])
     return np.concatenate([pieces[piece] for piece in rng.permutation(len(pieces))])
-
-
-def block_null(
-    score: Callable[[Int[np.ndarray, "trials"]], float],
-    blocks: Int[np.ndarray, "trials"],
-    rng: np.random.Generator,
-    *,
-    permutations: int = 1000,
-) -> Float[np.ndarray, "permutations"]:
-    """Scores when whole runs are exchanged: `score` as in `permutation_null`.
-
-    Few blocks have few orders (4 have 24), below whose inverse no p-value can be trusted.
-
-    Raises:
-        ValueError: see `permuted_blocks`.
-    """
-    return np.array([score(permuted_blocks(blocks, rng)) for _ in range(permutations)])
 
 
 def sign_flip_null(

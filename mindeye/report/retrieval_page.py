@@ -11,8 +11,9 @@ from mindeye.types import MetricRow
 INTERVALS = (
     "95 % intervals over images: BCa bootstrap, the same resamples for all metrics; percentiles "
     "for medians; exact binomial for hits. Means of subjects: Student's t over subjects, and n "
-    "counts subjects. Floors of shuffled scans: mean and central 95 % of permuted labels."
+    "counts subjects. Floors of shuffled scans: mean and central 95 % of {null}."
 )
+NULLS = {"labels": "permuted labels", "blocks": "exchanged runs of the scanner"}
 
 
 def benchmark_content(
@@ -34,7 +35,7 @@ def benchmark_content(
         sections=benchmark_sections(subjects),
         notes=[*saved["texts"], *audit_notes(subjects)],
         provenance={"settings": saved["settings"], "sources": sources},
-        intervals=INTERVALS,
+        intervals=INTERVALS.format(null=NULLS[saved["settings"]["null"]]),
     )
 
 

@@ -6,6 +6,7 @@
 | `images` | (images, ...) | of the pictures, of the same shape |
 | `image_ids` | (images,) | of the rows of `images`, and of `brain` unless it has `brain_ids` |
 | `brain_ids` | (images,) | optional |
+| `runs` | (images,) | optional: the scanner's run of each `brain`, in the order of the scan |
 | `training_images` | (candidates, ...) | optional, with `training_ids`: for floor and audit |
 | `subject`, `simulated` | one number | optional |
 """
@@ -20,10 +21,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mindeye.retrieval.embedding_pairs import EmbeddingPairs, TrainingEmbeddings, matched_pairs
+from mindeye.retrieval.embedding_pairs import (
+    EmbeddingPairs,
+    ScanOrder,
+    TrainingEmbeddings,
+    matched_pairs,
+)
 
 REQUIRED = ("brain", "images", "image_ids")
-OPTIONAL = ("brain_ids", "training_images", "training_ids", "subject", "simulated")
+OPTIONAL = ("brain_ids", "runs", "training_images", "training_ids", "subject", "simulated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,7 @@ class EmbeddingFile:
     """What a file of embeddings says."""
 
     pairs: EmbeddingPairs
+    scan: ScanOrder | None
     subject: int | None
     simulated: bool
 
@@ -50,7 +57,8 @@ def read_embedding_file(path: Path) -> EmbeddingFile:
         raise ValueError(
             f"{path} {what}. It needs {', '.join(REQUIRED)} and may have {', '.join(OPTIONAL)}."
         )
-    ids = {name: _ids(path, name, arrays) for name in arrays if name.endswith("_ids")}
+    numbered = [name for name in arrays if name == "runs" or name.endswith("_ids")]
+    ids = {name: _ids(path, name, arrays) for name in numbered}
     for name in ("brain", "images", "training_images"):
         if name in arrays and not arrays[name].is_floating_point():
             raise ValueError(f"{path}: `{name}` holds {arrays[name].dtype}, not embeddings.")
@@ -69,9 +77,13 @@ def read_embedding_file(path: Path) -> EmbeddingFile:
         )
     brain_ids = ids.get("brain_ids", ids["image_ids"])
     pairs = matched_pairs(arrays["brain"], brain_ids, arrays["images"], ids["image_ids"], training)
+    scan = None
+    if "runs" in ids:
+        scan = ScanOrder(rows=np.argsort(np.argsort(brain_ids)), runs=ids["runs"])
     subject = arrays.get("subject")
     return EmbeddingFile(
         pairs=pairs,
+        scan=scan,
         subject=None if subject is None else int(_one(path, "subject", subject)),
         simulated=bool(_one(path, "simulated", arrays.get("simulated", torch.zeros(())))),
     )
@@ -97,7 +109,9 @@ def _read_arrays(path: Path) -> dict[str, Tensor]:
 
 def _ids(path: Path, name: str, arrays: dict[str, Tensor]) -> np.ndarray:
     ids = arrays[name]
-    owner = {"training_ids": "training_images", "brain_ids": "brain"}.get(name, "images")
+    owner = {"training_ids": "training_images", "brain_ids": "brain", "runs": "brain"}.get(
+        name, "images"
+    )
     rows = len(arrays[owner]) if owner in arrays and arrays[owner].ndim else 0
     if ids.ndim != 1 or len(ids) != rows or ids.is_floating_point():
         raise ValueError(

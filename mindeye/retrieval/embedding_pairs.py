@@ -57,6 +57,16 @@ class EmbeddingPairs:
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScanOrder:
+    """When the brains of some pairs were scanned, each of them once."""
+
+    rows: Int[np.ndarray, "images"]
+    """Rows of the pairs, in the order of the scan."""
+    runs: Int[np.ndarray, "images"]
+    """The scanner's run in which each of these was scanned."""
+
+
 def matched_pairs(
     brain: Float[Tensor, "trials *features"],
     brain_ids: Int[np.ndarray, "trials"],

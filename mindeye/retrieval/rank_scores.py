@@ -4,7 +4,7 @@ Accuracy in pools of any size, reciprocal rank and rank depend on that number al
 of exchanged labels needs one table of rivals and a histogram for each permutation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +79,13 @@ def label_nulls(
     scores: Sequence[RankScore],
     rng: np.random.Generator,
     permutations: int = 10_000,
+    partners: Callable[[np.random.Generator], Int[np.ndarray, "images"]] | None = None,
 ) -> dict[str, Float[np.ndarray, "permutations scores"]]:
-    """Scores of both directions when the images of the scans are exchanged at random."""
+    """Scores of both directions when the images of the scans are exchanged.
+
+    Args:
+        partners: whose image each scan is given in one permutation; None exchanges all at random.
+    """
     count = len(similarity)
     tables = dict(
         zip(DIRECTIONS, (rival_table(similarity), rival_table(similarity.T)), strict=True)
@@ -88,7 +93,7 @@ def label_nulls(
     histograms = {name: np.empty((permutations, count), np.int32) for name in DIRECTIONS}
     scans = np.arange(count)
     for index in range(permutations):
-        partner = rng.permutation(count)
+        partner = rng.permutation(count) if partners is None else partners(rng)
         for name, pair in (
             (IMAGE_RETRIEVAL, (scans, partner)),
             (BRAIN_RETRIEVAL, (partner, scans)),

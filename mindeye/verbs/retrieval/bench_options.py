@@ -25,9 +25,12 @@ def bench_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--tops", type=positive, nargs="+", default=(1, 5, 10), help=tops)
     draws = "drawn pools beside the exact expectation (default: 30, as published)"
     verb.add_argument("--draws", type=positive, default=30, help=draws)
-    for name, about in (("--bootstrap", "resamples"), ("--permute", "permutations of labels")):
+    for name, about in (("--bootstrap", "resamples"), ("--permute", "permutations of the null")):
         text = f"{about} (default: 10000)"
         verb.add_argument(name, type=positive, default=10_000, metavar="N", help=text)
+    null = "exchange single images, or whole runs of the scanner, in which neighbours keep what "
+    null += "they have in common (default: labels)"
+    verb.add_argument("--null", choices=["labels", "blocks"], default="labels", help=null)
     protocol = "refuse runs of another protocol, and name that of files"
     verb.add_argument("--protocol", help=protocol)
     add_quirks(verb, "exchanged_labels=on")
@@ -53,6 +56,7 @@ def perform_bench(options: argparse.Namespace) -> Iterator[str]:
         draws=options.draws,
         resamples=options.bootstrap,
         permutations=options.permute,
+        null=options.null,
         seed=options.seed,
     )
     opening = SourceSettings(

@@ -1,7 +1,8 @@
 """One subject's embeddings, compared once: what all parts of the retrieval benchmark share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,9 +22,11 @@ from mindeye.retrieval.similarity import (
     similarity_matrix,
 )
 from mindeye.verbs.retrieval.retrieval_sources import RetrievalSource
+from mindeye.verbs.retrieval.scanner_runs import partners
 
 PUBLISHED_POOL = 300
 ALL = "all"
+LABELS, BLOCKS = "labels", "blocks"
 DEFAULT_POOLS = (2, 50, 100, PUBLISHED_POOL, ALL)
 RIVALS_OF = {IMAGE_RETRIEVAL: image_retrieval_rivals, BRAIN_RETRIEVAL: brain_retrieval_rivals}
 
@@ -39,6 +42,8 @@ class BenchmarkSettings:
     """Drawn pools beside the exact expectation, as published."""
     resamples: int = 10_000
     permutations: int = 10_000
+    null: str = LABELS
+    """What is exchanged: images one by one, or whole runs of the scanner."""
     seed: int = 0
 
     def sizes(self, num_images: int) -> tuple[int, ...]:
@@ -69,6 +74,8 @@ class Pairing:
     source: RetrievalSource
     settings: BenchmarkSettings
     similarity: Float[Tensor, "images images"]
+    partners: Callable[[np.random.Generator], Int[np.ndarray, "images"]] | None
+    """As `label_nulls` takes them."""
 
     @cached_property
     def rivals(self) -> dict[str, Int[np.ndarray, "images"]]:
@@ -97,9 +104,18 @@ def pairing_of(source: RetrievalSource, settings: BenchmarkSettings) -> Pairing:
     """Opens one subject for scoring.
 
     Raises:
-        ValueError: embeddings that cannot be compared, or pools that cannot be drawn.
+        ValueError: embeddings that cannot be compared, pools that cannot be drawn, or runs of the
+            scanner that are not known or cannot be exchanged.
         FloatingPointError: NaN or infinity.
     """
     settings.sizes(len(source.pairs.image_ids))
-    similarity = similarity_matrix(source.pairs.brain, source.pairs.images)
-    return Pairing(source=source, settings=settings, similarity=similarity)
+    exchanged = None
+    if settings.null == BLOCKS:
+        exchanged = partial(partners, source.scan_order())
+        exchanged(np.random.default_rng(0))  # refuses before anything is computed
+    return Pairing(
+        source=source,
+        settings=settings,
+        similarity=similarity_matrix(source.pairs.brain, source.pairs.images),
+        partners=exchanged,
+    )

@@ -26,7 +26,7 @@ CEILING, NEAREST, SHUFFLED = (
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedRow:
-    """A row with its null of exchanged labels."""
+    """A row with its null of exchanged labels or runs."""
 
     system: str
     """Without the subject, which stands in the row's own system."""
@@ -50,7 +50,11 @@ def judged_rows(pairing: Pairing) -> list[JudgedRow]:
     how = {"resamples": pairing.settings.resamples}
     intervals = bootstrap_intervals(values, pairing.rng(0), medians=medians, **how)
     nulls = label_nulls(
-        pairing.similarity, pairing.scores, pairing.rng(1), pairing.settings.permutations
+        pairing.similarity,
+        pairing.scores,
+        pairing.rng(1),
+        pairing.settings.permutations,
+        pairing.partners,
     )
     rows = []
     for direction in DIRECTIONS:

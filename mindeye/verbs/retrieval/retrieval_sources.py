@@ -1,7 +1,8 @@
 """What the retrieval benchmark measures: trained runs, or embeddings of anybody's model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from mindeye.models.contrastive_head import embedding_of
 from mindeye.quirks import Quirks
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.opening import index_of, open_run
-from mindeye.retrieval.embedding_file import read_embedding_file
-from mindeye.retrieval.embedding_pairs import EmbeddingPairs, TrainingEmbeddings
+from mindeye.retrieval.embedding_file import EmbeddingFile, read_embedding_file
+from mindeye.retrieval.embedding_pairs import EmbeddingPairs, ScanOrder, TrainingEmbeddings
 from mindeye.run import RunFolder
 from mindeye.verbs.retrieval.retrieve import RETRIEVAL_QUIRKS, require_drawn
+from mindeye.verbs.retrieval.scanner_runs import scan_order_of
 from mindeye.verbs.switched_on import settings_concerning, switched_on
 
 OURS = "mindeye"
@@ -34,6 +36,8 @@ class RetrievalSource:
     subject: int | None
     """None where a file does not say."""
     pairs: EmbeddingPairs
+    scan_order: Callable[[], ScanOrder]
+    """Read when it is needed; raises `ValueError` where it cannot be known."""
     quirks: tuple[str, ...]
     about: Mapping[str, Any]
     """Where they are from; `simulated` holds the contents of the banner."""
@@ -123,6 +127,7 @@ def _run_source(
                 ),
             ),
         ),
+        scan_order=partial(scan_order_of, run.prepared),
         quirks=on,
         about=run.about,
     )
@@ -137,6 +142,7 @@ def _file_source(system: str, path: Path, settings: SourceSettings) -> Retrieval
         system=system,
         subject=found.subject,
         pairs=found.pairs,
+        scan_order=partial(_scan_order_in, path, found),
         quirks=on,
         about={
             "embeddings": str(path.resolve()),
@@ -146,6 +152,15 @@ def _file_source(system: str, path: Path, settings: SourceSettings) -> Retrieval
             "simulated": {"simulated": True, "said by": path.name} if found.simulated else None,
         },
     )
+
+
+def _scan_order_in(path: Path, found: EmbeddingFile) -> ScanOrder:
+    if found.scan is None:
+        raise ValueError(
+            f"{path} does not say in which run of the scanner its rows were scanned. Save them in "
+            "the order of the scan, with an array `runs`, or use --null labels."
+        )
+    return found.scan
 
 
 def _subjects_of(path: Path, subject: int | None) -> list[int]:

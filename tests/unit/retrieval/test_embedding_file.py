@@ -38,6 +38,16 @@ def test_brain_and_images_are_matched_by_id_and_not_by_position(tmp_path):
     np.testing.assert_array_equal(found.images, arrays()["images"][[1, 3, 0, 2]])
 
 
+def test_runs_of_the_scanner_are_those_of_the_brains_in_the_order_of_the_scan(tmp_path):
+    runs, brain_ids = np.array([5, 5, 2, 2]), np.array([40, 30, 20, 10])
+    scan = read_embedding_file(written(tmp_path, brain_ids=brain_ids, runs=runs)).scan
+    np.testing.assert_array_equal(np.array([10, 20, 30, 40])[scan.rows], brain_ids)
+    np.testing.assert_array_equal(scan.runs, runs)
+    scan = read_embedding_file(written(tmp_path, runs=runs)).scan
+    np.testing.assert_array_equal(np.array([10, 20, 30, 40])[scan.rows], arrays()["image_ids"])
+    assert read_embedding_file(written(tmp_path)).scan is None
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_safetensors_say_the_same_in_any_precision(dtype, tmp_path):
     more = {
@@ -69,6 +79,7 @@ def test_safetensors_say_the_same_in_any_precision(dtype, tmp_path):
         ({"image_ids": np.array([1.5, 2, 3, 4])}, "`image_ids` is torch.float64"),
         ({"image_ids": np.arange(3)}, "`images` has 4 rows"),
         ({"brain_ids": np.array([10, 20, 30, 41])}, "2 image ids stand only on one side, first 40"),
+        ({"runs": np.array([1, 1, 2])}, "`runs` is torch.int64 of shape .3,., but `brain` has 4"),
         ({"brain": np.zeros((4, 6), dtype=int)}, "`brain` holds torch.int64, not embeddings"),
         ({"training_ids": np.array([1])}, "`training_images` has 0 rows"),
         ({"training_images": np.zeros((1, 6))}, "together, or neither"),
