@@ -126,8 +126,8 @@ class GalleryService:
             raise QueryError("ids must be a list of whole numbers.")
         if len(ids) > self.limits.max_k:
             raise QueryError(f"{len(ids)} ids are more than {self.limits.max_k}.")
-        rows = [self._known_row(whole_number(one, "each of ids")) for one in ids]
-        records = self._records(np.array(rows, dtype=np.int64))
+        rows = [whole_number(one, "each of ids") for one in ids]
+        records = self._records(self._known_rows(rows))
         return [{"id": row, "metadata": one} for row, one in zip(rows, records, strict=True)]
 
     def thumbnail(self, row: int) -> bytes:
@@ -136,9 +136,9 @@ class GalleryService:
         Raises:
             QueryError: no such row, or its picture is not here.
         """
-        known = self._known_row(row)
+        (known,) = self._known_rows([row])
         try:
-            content = self.picture_bytes(known)
+            content = self.picture_bytes(int(known))
         except (OSError, ValueError) as error:
             # What it says holds a path.
             raise QueryError("This picture is not where it was built from.", status=404) from error
@@ -159,7 +159,7 @@ class GalleryService:
         if query.vector is not None:
             return query.vector
         if query.row is not None:
-            return self.gallery.vectors(np.array([self._known_row(query.row)]))[0]
+            return self.gallery.vectors(self._known_rows([query.row]))[0]
         if query.brain_image is not None:
             brain = self._brain_images(query.brain_image)
             return brain.embeddings[brain.image_ids == query.brain_image][0]
@@ -176,14 +176,17 @@ class GalleryService:
             raise QueryError("There is no decoded test image of this number.", status=404)
         return self.brain
 
-    def _known_row(self, row: int) -> int:
-        """A row that can be found: what filters have dropped is not shown in other ways either."""
-        if 0 <= row < self.gallery.num_rows:
-            (number,) = self.gallery.places_of(np.array([row]))
+    def _known_rows(self, rows: Sequence[int]) -> Int64[np.ndarray, "rows"]:
+        """Rows that can be found: what filters have dropped is not shown in other ways either."""
+        unknown = QueryError("There is no picture of this number.", status=404)
+        if not all(0 <= row < self.gallery.num_rows for row in rows):
+            raise unknown
+        found = np.array(rows, dtype=np.int64)
+        for number, places in self.gallery.places_of(found).items():
             shard = self.gallery.shards[number]
-            if row - shard.first in self.gallery.kept_rows(shard):
-                return row
-        raise QueryError("There is no picture of this number.", status=404)
+            if not np.isin(found[places] - shard.first, self.gallery.kept_rows(shard)).all():
+                raise unknown
+        return found
 
     def _records(self, rows: Int64[np.ndarray, "rows"]) -> list[dict[str, str]]:
         return [told(record) for record in self.gallery.records(rows)]

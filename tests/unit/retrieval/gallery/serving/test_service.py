@@ -99,6 +99,18 @@ def test_what_filters_have_left_out_is_shown_in_no_way(service, made_up):
             ask()
 
 
+def test_many_rows_are_judged_by_reading_what_is_kept_once_a_shard(service, monkeypatch):
+    read, plain = [], type(service.gallery).kept_rows
+    monkeypatch.setattr(
+        type(service.gallery),
+        "kept_rows",
+        lambda gallery, shard: read.append(shard.name) or plain(gallery, shard),
+    )
+    found = service.metadata(json.dumps({"ids": [13, 2, 14, 2, 3]}).encode())
+    assert [one["id"] for one in found] == [13, 2, 14, 2, 3]
+    assert len(read) == len(set(read)) == 2
+
+
 def test_metadata_of_rows_come_in_their_order(service, made_up):
     body = json.dumps({"ids": [13, 2, 13], "indice_name": "scenes"}).encode()
     found = service.metadata(body)
