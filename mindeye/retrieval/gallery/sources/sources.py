@@ -29,11 +29,14 @@ class SourceShard:
     num_bytes: int
     metadata: str | None = None
     """Parquet file, one row a sample."""
+    metadata_bytes: int = 0
 
     @property
     def listing(self) -> str:
-        """SHA-256 of names and size: whether the shard is still the same."""
+        """SHA-256 of names and sizes: whether the shard is still the same."""
         line = (self.name, *self.files, self.metadata, self.num_bytes)
+        if self.metadata is not None:
+            line = (*line, self.metadata_bytes)
         return hashlib.sha256(f"{line}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -162,6 +165,7 @@ def _tar_shards(root: Path, names: list[str], *, parquets: bool) -> list[SourceS
                 files=(name,),
                 num_bytes=(root / name).stat().st_size,
                 metadata=beside if parquets else None,
+                metadata_bytes=(root / beside).stat().st_size if parquets else 0,
             )
         )
     return shards
@@ -174,12 +178,14 @@ _METADATA = re.compile(r"(?:.*/)?metadata_(\d+)\.parquet")
 def _laion_shards(root: Path, names: list[str]) -> list[SourceShard]:
     embeddings = _numbered(root, names, _EMBEDDINGS)
     metadata = _numbered(root, names, _METADATA)
+    size_of = {number: (root / name).stat().st_size for number, name in metadata.items()}
     return [
         SourceShard(
             name=Path(name).stem,
             files=(name,),
             num_bytes=(root / name).stat().st_size,
             metadata=metadata.get(number),
+            metadata_bytes=size_of.get(number, 0),
         )
         for number, name in sorted(embeddings.items())
     ]

@@ -298,6 +298,21 @@ def test_a_shard_that_changed_while_the_gallery_was_built_is_read_again(laion, b
     assert (gallery.shards[0].count, gallery.num_rows) == (200, 600)
 
 
+def test_a_shard_whose_metadata_were_replaced_meanwhile_is_judged_again(laion, build, refusal):
+    cut(shard_of(laion, 1), 500)
+    refusal(laion)  # the first shard is whole
+
+    def all_unsafe(table):
+        place = table.schema.get_field_index("punsafe")
+        return table.set_column(place, "punsafe", pa.array([1.0] * len(table)))
+
+    rewrite_table(laion, 0, all_unsafe)
+    np.save(shard_of(laion, 1), VECTORS.shard(1, 300))
+    gallery, _ = build(laion)
+    assert gallery.shards[0].num_kept == 0
+    assert gallery.shards[1].num_kept > 0
+
+
 def test_a_gallery_of_another_network_or_width_is_not_added_to(laion, build, refusal, tmp_path):
     build(laion)
     other = tmp_path / "other"
