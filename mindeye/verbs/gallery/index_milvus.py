@@ -42,7 +42,7 @@ def perform_milvus_index(gallery: Gallery, options: argparse.Namespace) -> Itera
     if options.dry_run:
         yield f"{gallery.num_kept:,} vectors of {len(gallery.shards)} shards would be compared"
         return
-    done = import_gallery(gallery, config, watch("import"))
+    done = import_gallery(gallery, config, watch("import"), watch("index"))
     yield (
         f"{done.num_vectors:,} vectors of {done.num_shards} shards were sent, {done.num_present} "
         f"shards were in, {done.num_dropped} partitions of others were dropped"

@@ -14,6 +14,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient
 
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard
+from mindeye.retrieval.gallery.milvus.building import wait_until_built
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
 
 ROW, VECTOR, DEFAULT_PARTITION = "row", "vector", "_default"
@@ -71,13 +72,18 @@ def import_gallery(
     gallery: Gallery,
     config: MilvusConfig,
     progress: Callable[[int, int], None] | None = None,
+    building: Callable[[int, int], None] | None = None,
 ) -> Imported:
     """Brings a collection to a gallery's vectors; goes on where it was stopped.
 
-    A shard that is in whole is not sent again; one that is in partly is deleted and sent.
+    A shard that is in whole is not sent again; one that is in partly is deleted and sent. Ends when
+    the server has built its index.
+
+    Args:
+        building: is told of how many vectors it has, and of how many it will.
 
     Raises:
-        OSError: the server stopped answering; names the shard.
+        OSError: the server stopped answering, and the shard is named; or it builds no index.
         ValueError: the collection is of another form or gallery, or counts differ in the end.
     """
     client = connect(config)
@@ -101,6 +107,7 @@ def import_gallery(
         with answering(config, "all vectors are in. Run the same command again"):
             client.flush(config.collection)
             require_complete(client, gallery, config)
+        wait_until_built(client, config, building)
     finally:
         client.close()
     return Imported(
