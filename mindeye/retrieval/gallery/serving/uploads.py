@@ -36,6 +36,12 @@ def uploaded_picture(
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except QueryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise QueryError(
+            f"The picture has far more than {max_pixels:,} pixels. Send a smaller one: CLIP makes "
+            "it small anyway.",
+            status=413,
+        ) from error
     # Pillow's readers raise what their formats make them: IndexError, struct.error, SyntaxError.
     except Exception as error:
         raise QueryError(f"image is no whole picture ({', '.join(formats)} are read).") from error
