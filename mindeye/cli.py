@@ -29,6 +29,7 @@ from mindeye.verbs.shared_options import (
     given_quirks,
     given_settings,
 )
+from mindeye.verbs.told_warnings import telling_warnings
 from mindeye.verbs.training.train_options import perform_train, train_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks and devices.
@@ -37,6 +38,7 @@ INTERRUPTED = 130
 
 
 @first_speaks()
+@telling_warnings()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script."""
     parser = make_parser()

@@ -3,15 +3,13 @@
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import add_verb
+from mindeye.verbs.told_warnings import warn
 
 if TYPE_CHECKING:
     from mindeye.training.experiment import ExperimentConfig
@@ -164,8 +162,3 @@ def watchers_of(options: argparse.Namespace) -> "list[Watcher]":
         settings = SampleSettings(images=options.samples, **given)
         watchers.append(SampleSheets(settings, trackers.show))
     return watchers
-
-
-def warn(text: str) -> None:
-    """Through tqdm, so that it stands on a line of its own, not behind a bar."""
-    tqdm.write(f"mindeye: {text}", sys.stderr)
