@@ -132,8 +132,10 @@ def given_networks(options: argparse.Namespace) -> dict[str, Any]:
     return {"given": GivenNetworks(clip=options.clip, vae=options.vae)}
 
 
-def add_quirks(verb: argparse.ArgumentParser, example: str) -> None:
-    system = "as this published system does it; default: as the run was trained"
+def add_quirks(
+    verb: argparse.ArgumentParser, example: str, otherwise: str = "as the run was trained"
+) -> None:
+    system = f"as this published system does it; default: {otherwise}"
     verb.add_argument("--compat", choices=tuple(PUBLISHED), help=system)
     switch = f"single switches on top, for example {example}"
     verb.add_argument("--quirks", nargs="+", default=(), metavar="NAME=on|off", help=switch)
