@@ -150,7 +150,7 @@ def begun_decoder(
 
 def run_steps(
     state: TrainingState, progress: Progress | None, audience: Audience
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor | None]:
     """All steps from the last checkpoint on; gives the weights that are kept."""
     config, length = state.config, state.length
     schedule, by_epoch = config.schedule, bool(config.quirks.resolved().phases_by_epoch)
@@ -172,8 +172,10 @@ def run_steps(
             record(state, step, rate, audience, choice)
             if progress:
                 progress(step + 1, length.num_steps, state.watch.latest)
-            audience.after(step, choice)
-            if choice.ends(step):
+            ends_early = choice.ends(step)
+            is_last = ends_early or step + 1 == length.num_steps
+            audience.after(step, choice, is_last=is_last)
+            if ends_early:
                 break
             keeper.after(step)
     return choice.final_weights(step)

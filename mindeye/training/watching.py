@@ -18,6 +18,9 @@ SPEED_LOG = "speed.jsonl"
 class Watcher:
     """Looks on and changes nothing: weights and log are the same with it and without."""
 
+    in_every_process = False
+    """Whether it looks on in each process of a training, or in the main one alone."""
+
     def asks(self, config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> None:
         """Before anything is written: the place to refuse what this training cannot show."""
 
@@ -30,20 +33,21 @@ class Watcher:
     def logged(self, line: Mapping[str, float], speed: Speed) -> None:
         """After a line of the log was written."""
 
-    def epoch_ended(self, epoch: int, step: int) -> None:
+    def epoch_ended(self, epoch: int, step: int, *, is_last: bool) -> None:
         """After the last step of an epoch, with the weights that the run would keep; the first
-        epoch is 1."""
+        epoch is 1. The last one is the schedule's, or that in which patience ran out."""
 
     def ends(self) -> None:
         """After the last step, and after an error or Ctrl-C."""
 
 
 class Audience:
-    """All watchers of a training, in its main process alone; keeps the log of speeds."""
+    """All watchers of a training that look on in this process; keeps the log of speeds."""
 
     def __init__(self, state: TrainingState, watchers: Sequence[Watcher]) -> None:
         self.state = state
-        self.watchers = tuple(watchers) if state.accelerator.is_main_process else ()
+        is_main = state.accelerator.is_main_process
+        self.watchers = tuple(one for one in watchers if is_main or one.in_every_process)
         self.begun: list[Watcher] = []
         self.stopwatch = Stopwatch(state.config.schedule.batch, state.accelerator.device)
 
@@ -70,8 +74,8 @@ class Audience:
             watcher.logged(line, speed)
         self.stopwatch.restart()
 
-    def after(self, step: int, choice: WeightsChoice) -> None:
-        """To be called when a step is done and logged."""
+    def after(self, step: int, choice: WeightsChoice, *, is_last: bool) -> None:
+        """To be called when a step is done and logged; after the last one, nothing follows."""
         for watcher in self.watchers:
             watcher.stepped(step)
         epoch, rest = divmod(step + 1, self.state.length.steps_per_epoch)
@@ -80,5 +84,5 @@ class Audience:
         for watcher in self.watchers:
             # What a watcher draws from torch's global stream is not missed by the training.
             with torch.random.fork_rng(), choice.shown():
-                watcher.epoch_ended(epoch, step)
+                watcher.epoch_ended(epoch, step, is_last=is_last)
         self.stopwatch.restart()

@@ -35,7 +35,7 @@ class SampleSettings:
     images: int
     """So many validation images of the first subject, drawn at random by the run's seed."""
     every: int = 10
-    """Epochs between two sheets; the last epoch has one in any case."""
+    """Epochs between two sheets; the last epoch has one in any case, also if it ends early."""
 
     def __post_init__(self) -> None:
         if self.images < 1 or self.every < 1:
@@ -99,9 +99,9 @@ class SampleSheets(Watcher):
                 "Leave --samples out."
             )
 
-    def epoch_ended(self, epoch: int, step: int) -> None:
+    def epoch_ended(self, epoch: int, step: int, *, is_last: bool) -> None:
         """Draws, writes and shows a sheet, where one is due."""
-        if epoch % self.settings.every and epoch != self.state.config.schedule.num_epochs:
+        if epoch % self.settings.every and not is_last:
             return
         note = f"epoch {epoch}, validation images of subject {self.scans.subject}"
         sheet = contact_sheet(

@@ -71,12 +71,17 @@ class StepProfile(Watcher):
     """Measures some steps into RUN/profile, then raises `ProfileDone`.
 
     The steps are those of the training, but they count for nothing unless a checkpoint fell due.
+    Of several processes the main one is measured, and all end after the same step.
     """
+
+    in_every_process = True
 
     def __init__(self, num_steps: int) -> None:
         if num_steps < 1:
             raise ValueError(f"A profile of {num_steps} steps asked for. Choose 1 or more.")
         self.num_steps = num_steps
+        self.found: StepTimes | None = None
+        """In the main process, when all steps were measured."""
 
     def asks(self, config: ExperimentConfig, prepared: Sequence[PreparedSubject]) -> None:
         """Counts all steps.
@@ -95,6 +100,9 @@ class StepProfile(Watcher):
         """
         self._require(state.length.num_steps - first)
         self.state, self.num_done = state, 0
+        self.is_measured = state.accelerator.is_main_process
+        if not self.is_measured:
+            return
         self.device = state.accelerator.device
         activities = [ProfilerActivity.CPU]
         if self.device.type == "cuda":
@@ -106,12 +114,19 @@ class StepProfile(Watcher):
     def stepped(self, step: int) -> None:
         """Counts a step; the last of them ends it all."""
         self.num_done += 1
-        if self.num_done == WARM_UP + self.num_steps:
+        is_over = self.num_done == WARM_UP + self.num_steps
+        if self.is_measured:
+            self._measure(is_over)
+        if is_over:
+            raise ProfileDone
+
+    def _measure(self, is_over: bool) -> None:
+        if is_over:
             self._synchronize()
             self.passed_s = time.perf_counter() - self.began_at
             self.profiler.stop()
             self._save()
-            raise ProfileDone
+            return
         self.profiler.step()
         if self.num_done == WARM_UP:
             self._synchronize()

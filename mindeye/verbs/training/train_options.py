@@ -41,7 +41,7 @@ def train_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--project", default="mindeye", help=project)
     samples = "so many validation images, seen and drawn, to RUN/samples; changes no weights"
     verb.add_argument("--samples", type=int, metavar="N", help=samples)
-    every = "epochs between two sheets of samples (default: 10); the schedule's last has one too"
+    every = "epochs between two sheets of samples (default: 10); the last one has one too"
     verb.add_argument("--sample-every", type=int, metavar="EPOCHS", help=every)
     purpose = "go on from a checkpoint with another learning rate or other weights of losses"
     verb.add_argument("--accept-changes", action="store_true", help=purpose)
@@ -138,6 +138,8 @@ def profiled(config: "ExperimentConfig", options: argparse.Namespace) -> Iterato
     watcher = StepProfile(options.profile)
     with contextlib.suppress(ProfileDone):
         train(config, options.out, embed_progress=watch("embed images"), watchers=[watcher])
+    if watcher.found is None:  # of several processes the first one measures
+        return
     yield from watcher.found.lines
     yield f"trace, for https://ui.perfetto.dev: {options.out / 'profile' / 'trace.json'}"
     yield "The same command without --profile trains on."

@@ -32,7 +32,7 @@ class Shows(Watcher):
     def __init__(self, trackers):
         self.trackers = trackers
 
-    def epoch_ended(self, epoch, step):
+    def epoch_ended(self, epoch, step, *, is_last):
         self.trackers.show("samples", np.full((4, 6, 3), 40 * epoch, np.uint8), step)
 
 
@@ -145,7 +145,7 @@ def test_a_full_disk_under_tensorboard_does_not_end_the_training(
         raise OSError(28, "No space left on device")
 
     class FillsUp(Watcher):
-        def epoch_ended(self, epoch, step):
+        def epoch_ended(self, epoch, step, *, is_last):
             if epoch == 2:
                 monkeypatch.setattr(RecordWriter, "write", full)
 

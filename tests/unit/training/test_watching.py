@@ -29,7 +29,7 @@ class Notebook(Watcher):
     def logged(self, line, speed):
         self.seen.append(("logged", line["step"], dict(line)))
 
-    def epoch_ended(self, epoch, step):
+    def epoch_ended(self, epoch, step, *, is_last):
         torch.rand(7)
         self.seen.append(("epoch", epoch, step))
 
@@ -71,7 +71,7 @@ def test_at_the_end_of_an_epoch_a_watcher_sees_the_weights_that_would_be_kept(
         def begins(self, state, first):
             self.decoder = state.decoder
 
-        def epoch_ended(self, epoch, step):
+        def epoch_ended(self, epoch, step, *, is_last):
             self.weights = {name: one.clone() for name, one in self.decoder.state_dict().items()}
 
     copyist = Copyist()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mindeye.training.choosing import WeightsChoice
 from mindeye.training.loop import train
 from mindeye.verbs.training import sample_sheets
 from mindeye.verbs.training.sample_sheets import SampleSettings, SampleSheets, reduced
@@ -54,6 +55,17 @@ def test_every_second_epoch_and_the_last_have_a_sheet_which_is_shown(
     run = train(tiny_experiment, tmp_path / "run", watchers=[watcher])
     assert list(files_of(run)) == ["epoch_003.png", "epoch_004.png"]
     assert shown == [("samples", 8), ("samples", 11)]
+
+
+def test_the_epoch_in_which_patience_runs_out_has_a_sheet(
+    tiny_experiment, sheets, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(WeightsChoice, "ends", lambda self, step: step == 5)
+    watcher, shown = sheets(images=2, every=3)
+    run = train(tiny_experiment, tmp_path / "run", watchers=[watcher])
+    assert run.read_log()[-1]["step"] == 5
+    assert list(files_of(run)) == ["epoch_002.png"]
+    assert shown == [("samples", 5)]
 
 
 def test_a_sheet_holds_what_was_seen_and_what_is_drawn_of_validation_images(
