@@ -71,8 +71,10 @@ class WeightsChoice:
         if not self.best or MEASURES[measure](value, self.best["value"]):
             self.best = {"step": step, "measure": measure, "value": value}
             if self.config.weights == "best":
-                kept = self.state.full_weights().items()
-                self.best["weights"] = {name: one.to("cpu", copy=True) for name, one in kept}
+                weights = self.state.full_weights()
+                if self.state.accelerator.is_main_process:
+                    kept = {name: one.to("cpu", copy=True) for name, one in weights.items()}
+                    self.best["weights"] = kept
         subjects = self.state.material.subjects.values()
         num_images = sum(len(one.validation.image_ids) for one in subjects)
         return {"validation_images": num_images, "best_step": self.best["step"]}
@@ -89,13 +91,16 @@ class WeightsChoice:
         # The first process, which validates, decides for all.
         return bool(numbers_of_all(int(since >= patience))[0])
 
-    def final_weights(self, last_step: int) -> dict[str, Tensor]:
-        """What the run shall hold; with a choice, provenance tells which they are."""
+    def final_weights(self, last_step: int) -> dict[str, Tensor | None]:
+        """What the run shall hold; with a choice, provenance tells which they are.
+
+        To be asked in every process; the main one is to write them.
+        """
         about = self.told(last_step)
         if about and self.state.accelerator.is_main_process:
             self.state.run.tell({"choice": about})
         if self.best and self.config.weights == "best":
-            return self.best["weights"]
+            return self.best.get("weights", {})
         with self.shown():
             # The exchange back puts other tensors into the decoder, and leaves these as they are.
             return dict(self.state.full_weights())
@@ -119,7 +124,9 @@ class WeightsChoice:
         return found
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        self.best = saved.get("best", {})
+        self.best = dict(saved.get("best", {}))
+        if not self.state.accelerator.is_main_process:
+            self.best.pop("weights", None)
         if self.average:
             self.average.optimization_step = saved["average"]["updates"]
             for shadow, one in zip(

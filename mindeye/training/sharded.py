@@ -24,6 +24,21 @@ def gathered(value: Any) -> Any:
     return value
 
 
+def gathered_by(value: Any, is_keeper: bool) -> Any:
+    """The same, but only a keeper of the processes has whole tensors, and in the CPU's memory.
+
+    The others have None in their place: none holds more than one tensor besides its own parts.
+    """
+    if isinstance(value, DTensor):
+        whole = value.full_tensor()
+        return whole.cpu() if is_keeper else None
+    if isinstance(value, Mapping):
+        return {key: gathered_by(one, is_keeper) for key, one in value.items()}
+    if isinstance(value, list):
+        return [gathered_by(one, is_keeper) for one in value]
+    return value
+
+
 @torch.no_grad()
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Takes over whole weights; of those that are spread, this process' part."""

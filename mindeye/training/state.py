@@ -14,7 +14,7 @@ from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.length import TrainingLength, length_of
 from mindeye.training.loss_watch import LossWatch
-from mindeye.training.sharded import gathered, load_optimizer, load_weights
+from mindeye.training.sharded import gathered_by, load_optimizer, load_weights
 from mindeye.training.share import Share, in_turns, process_share
 from mindeye.training.subjects import Material
 
@@ -54,13 +54,16 @@ class TrainingState:
         """The same in turns that fit into memory."""
         return in_turns(self.share(num_trials), self.config.schedule.micro_batch)
 
-    def full_weights(self) -> dict[str, Tensor]:
-        """The decoder's weights; all processes must ask, for each may hold a part."""
-        return gathered(self.decoder.state_dict())
+    def full_weights(self) -> dict[str, Tensor | None]:
+        """The decoder's weights; all processes must ask, for each may hold a part.
+
+        Those that were in parts, the main process alone has whole; the others have None.
+        """
+        return gathered_by(self.decoder.state_dict(), self.accelerator.is_main_process)
 
     def full_optimizer(self) -> dict[str, Any]:
         """The optimizer's state, likewise."""
-        return gathered(self.optimizer.state_dict())
+        return gathered_by(self.optimizer.state_dict(), self.accelerator.is_main_process)
 
     def load(self, weights: Mapping[str, Tensor], optimizer: Mapping[str, Any]) -> None:
         """Takes over what `full_weights` and `full_optimizer` gave, in whatever processes."""

@@ -1,6 +1,7 @@
 """Two processes train as one does, share errors, and know how they train."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,11 +14,13 @@ from accelerate import Accelerator
 from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
-from mindeye.config import dump_yaml
+from mindeye.config import dump_yaml, load_yaml
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.low_level import LowLevelConfig
 from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.run import RunFolder
+from mindeye.training.augmentation import AugmentationConfig
+from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.processes import _may_leave_out, how_it_trains, main_first, together
 from mindeye.training.provenance import note_processes
 
@@ -45,22 +48,22 @@ def plain(tiny_experiment, tmp_path) -> Path:
     return tmp_path / "config.yaml"
 
 
-def test_two_processes_have_the_losses_gradients_and_weights_of_one(plain, tmp_path):
-    for kind in ("alone", "ddp", "sharded"):
-        (tmp_path / kind).mkdir()
+def require_the_same_in_two(config: Path, folder: Path, *kinds: str) -> None:
+    for kind in ("alone", *kinds):
+        (folder / kind).mkdir()
         launcher = () if kind == "alone" else LAUNCHER
-        done = run_python(*launcher, PROGRAM, plain, tmp_path / kind, kind)
+        done = run_python(*launcher, PROGRAM, config, folder / kind, kind)
         assert done.returncode == 0, done.stderr
     found = {
         kind: (
-            json.loads((tmp_path / kind / "losses.json").read_text()),
-            load_file(tmp_path / kind / "gradients.safetensors"),
-            load_file(tmp_path / kind / "run" / "weights.safetensors"),
+            json.loads((folder / kind / "losses.json").read_text()),
+            load_file(folder / kind / "gradients.safetensors"),
+            load_file(folder / kind / "run" / "weights.safetensors"),
         )
-        for kind in ("alone", "ddp", "sharded")
+        for kind in ("alone", *kinds)
     }
     losses, gradients, weights = found["alone"]
-    for kind in ("ddp", "sharded"):
+    for kind in kinds:
         assert len(found[kind][0]) == len(losses) == 6
         for ours, theirs in zip(found[kind][0], losses):
             assert ours == pytest.approx(theirs, rel=1e-5), kind
@@ -68,8 +71,50 @@ def test_two_processes_have_the_losses_gradients_and_weights_of_one(plain, tmp_p
             assert ours.keys() == theirs.keys()
             for name, value in theirs.items():
                 torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-5, msg=name)
-        processes = RunFolder(path=tmp_path / kind / "run").provenance()["processes"]
+        processes = RunFolder(path=folder / kind / "run").provenance()["processes"]
         assert processes == [{"from_step": 0, "processes": 2}]
+
+
+def test_two_processes_have_the_losses_gradients_and_weights_of_one(plain, tmp_path):
+    require_the_same_in_two(plain, tmp_path, "ddp", "sharded")
+    first, other = (
+        json.loads((tmp_path / "sharded" / f"whole_{rank}.json").read_text()) for rank in (0, 1)
+    )
+    # At a checkpoint the first process alone holds what was spread: weights and both moments.
+    assert len(first) == 3 * sum(name.startswith("weights/") for name in first) > 0
+    assert other == []
+
+
+def test_so_they_have_with_views_of_pictures_and_a_subject_that_one_of_them_does_not_see(
+    plain, tiny_prepared, belonging_to, tmp_path
+):
+    """Four trials of each subject in a batch of eight: each process has one subject's."""
+    second = shutil.copytree(tiny_prepared, tmp_path / "second")
+    belonging_to(second, 2)
+    config = load_yaml(ExperimentConfig, plain)
+    both = replace(
+        config,
+        data=(*config.data, second),
+        augmentation=AugmentationConfig(),
+        augmented_views=2,
+        schedule=replace(config.schedule, subjects_together=True, num_epochs=1),
+    )
+    dump_yaml(both, tmp_path / "both.yaml")
+    require_the_same_in_two(tmp_path / "both.yaml", tmp_path, "ddp")
+    ridges = load_file(tmp_path / "alone" / "gradients.safetensors")
+    ridges = [one for name, one in ridges.items() if "ridge" in name and one.ndim == 2]
+    assert len(ridges) == 2
+    assert all(one.any() for one in ridges)
+
+
+def test_a_profile_of_two_processes_ends_both_of_them(plain, tmp_path):
+    given = ("--out", tmp_path / "run", "--profile", 2)
+    done = run_python(*LAUNCHER, "-m", "mindeye", "train", plain, *given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 steps on cpu") == 1
+    assert done.stdout.count("The same command without --profile trains on.") == 1
+    assert "Error" not in done.stderr
+    assert (tmp_path / "run" / "profile" / "trace.json").exists()
 
 
 def test_an_error_that_all_processes_see_is_told_once(plain, tmp_path):
