@@ -21,7 +21,8 @@ from mindeye.report.tables import write_tsv
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import Gallery, open_gallery
 from mindeye.retrieval.gallery.open_engine import open_engine
-from mindeye.retrieval.gallery.pictures.download import Unfetched, decoded
+from mindeye.retrieval.gallery.pictures.download import decoded
+from mindeye.retrieval.gallery.pictures.outcomes import Unfetched
 from mindeye.retrieval.gallery.pictures.reader import MOST_PIXELS, PictureReader
 from mindeye.retrieval.gallery.queries import distinct_neighbours, read_queries
 from mindeye.targets.clip import load_clip

@@ -39,7 +39,7 @@ def search_options(actions) -> argparse.ArgumentParser:
 
 def perform_search(options: argparse.Namespace) -> Iterator[str]:
     """Searches, saves, and says what was found."""
-    from mindeye.retrieval.gallery.pictures.download import counted_reasons
+    from mindeye.retrieval.gallery.pictures.outcomes import counted_reasons
     from mindeye.verbs.gallery.search import SearchRequest, as_json, save_search, search_gallery
     from mindeye.verbs.gallery.searchable import COLUMNS, Fetching
 

@@ -44,7 +44,7 @@ class GalleryRetrieval:
     """What was found of all test images."""
 
     records: Sequence[dict[str, Any]]
-    """One an image: `image_id`, `found` (`CELLS` each) and `missing` (why a picture is not)."""
+    """One an image: `image_id`, `found` (`CELLS` each), `missing` (why a picture is not)."""
     about: dict[str, Any]
 
     @property
@@ -56,6 +56,11 @@ class GalleryRetrieval:
         """Why pictures could not be had -> how many."""
         counted = collections.Counter(why for one in self.records for why in one["missing"])
         return dict(counted)
+
+    @property
+    def passing(self) -> int:
+        """Pictures that the same command will ask for again."""
+        return sum(one.get("passing", 0) for one in self.records)
 
     def shares(self) -> dict[str, float]:
         """How often the very picture that was seen is the first, among all found, and chosen."""
@@ -81,6 +86,8 @@ def retrieve_from_gallery(
 ) -> GalleryRetrieval:
     """Writes a picture, a sheet and a record of each image; a killed one goes on.
 
+    Images are retrieved again of which some picture could not be had for a reason that may pass.
+
     Raises:
         ValueError: fewer candidates than pictures, or `out` holds something else.
     """
@@ -93,7 +100,7 @@ def retrieve_from_gallery(
     searched = {"index": material.index.about, "fetched": reader.downloader is not None}
     about = {**material.about, **selector.about, "settings": asdict(settings), **searched}
     _claim(out, about)
-    absent = [n for n, one in enumerate(about["image_ids"]) if not _record_path(out, one).exists()]
+    absent = [n for n, one in enumerate(about["image_ids"]) if not _is_final(out, one)]
     total = len(material.image_ids)
     asked = min(settings.candidates, material.gallery.num_kept)
     if settings.k > asked:
@@ -133,7 +140,7 @@ def _retrieve_one(
     if settings.distinct_below is not None:
         places = first_of_alike(material.gallery.vectors(rows), settings.distinct_below)
         scores, rows = scores[places], rows[places]
-    places, pictures, missing = _first_pictures(reader, rows, settings.k, side)
+    places, pictures, missing, passing = _first_pictures(reader, rows, settings.k, side)
     found = answers(material.gallery, str(image_id), scores[places], rows[places])
     if found:
         stack = np.stack(pictures)
@@ -150,25 +157,26 @@ def _retrieve_one(
         (seen,) = images[material.run.prepared.rows_of(np.array([image_id]))]
         row = SheetRow(label=f"seen: {image_id}", asked=seen, found=_tiles(found, stack))
         save_png(gallery_sheet([row]), out / SHEETS / f"{image_id:05d}.png")
-    record = {"image_id": image_id, "found": found, "missing": missing}
+    record = {"image_id": image_id, "found": found, "missing": missing, "passing": passing}
     write_json(_record_path(out, image_id), record)
 
 
 def _first_pictures(
     reader: PictureReader, rows: Int64[np.ndarray, "found"], k: int, side: int
-) -> tuple[list[int], list[UInt8[np.ndarray, "_side _side 3"]], list[str]]:
-    """Places and pictures of the first k that can be had, and why those between cannot."""
-    places, pictures, missing, at = [], [], [], 0
+) -> tuple[list[int], list[UInt8[np.ndarray, "_side _side 3"]], list[str], int]:
+    """Places and pictures of the first k; why others are not, and of how many that may pass."""
+    places, pictures, missing, passing, at = [], [], [], 0, 0
     while len(places) < k and at < len(rows):
         wanted = rows[at : at + k - len(places)]
         for place, got in enumerate(reader.read(wanted), start=at):
             if got.picture is None:
                 missing.append(got.why)
+                passing += got.passing
             else:
                 places.append(place)
                 pictures.append(fitted(got.picture, side))
         at += len(wanted)
-    return places, pictures, missing
+    return places, pictures, missing, passing
 
 
 def _tiles(
@@ -203,6 +211,12 @@ def _claim(out: Path, about: dict[str, Any]) -> None:
     if holds_something(out):
         raise ValueError(f"{out} is not empty and holds no retrieval. Choose another folder.")
     write_json(marker, about)
+
+
+def _is_final(out: Path, image_id: int) -> bool:
+    path = _record_path(out, image_id)
+    # Records of earlier versions do not say what may pass.
+    return path.exists() and not read_json(path).get("passing")
 
 
 def _record_path(out: Path, image_id: int) -> Path:

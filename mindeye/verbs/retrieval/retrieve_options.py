@@ -143,7 +143,7 @@ def _opened(options: argparse.Namespace):
 
 def _from_gallery(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.banner import SIMULATED
-    from mindeye.retrieval.gallery.pictures.download import counted_reasons
+    from mindeye.retrieval.gallery.pictures.outcomes import counted_reasons
     from mindeye.verbs.gallery.searchable import Fetching, open_reader
     from mindeye.verbs.retrieval import gallery_retrieval as retrieval
     from mindeye.verbs.retrieval.gallery_selection import selector_of, selector_of_run
@@ -170,6 +170,8 @@ def _from_gallery(options: argparse.Namespace) -> Iterator[str]:
     if found.reasons:
         missing = sum(found.reasons.values())
         yield f"{missing} candidates have no picture: {counted_reasons(found.reasons)}"
+    if found.passing:
+        yield f"of {found.passing} the reason may pass: the same command asks for them again"
     if found.without_picture:
         yield f"no picture at all of {len(found.without_picture)} images: {found.without_picture}"
     yield f"pictures: {options.out / retrieval.PICTURES}"

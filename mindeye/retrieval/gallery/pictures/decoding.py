@@ -61,12 +61,15 @@ def decode_picture(
     """Decodes one picture: its central square, made `side` pixels wide as for the decoder's target.
 
     Sizes are read and judged before anything is decoded.
+
+    Raises:
+        OSError: its file cannot be read, which says nothing of the picture and may pass.
     """
+    content = _content_of(encoded, root)
+    if isinstance(content, DecodedPicture):
+        return content
+    encoded.content = None
     try:
-        content = _content_of(encoded, root)
-        if isinstance(content, DecodedPicture):
-            return content
-        encoded.content = None
         digest = hashlib.sha256(content).hexdigest()
         with Image.open(io.BytesIO(content), formats=READERS) as picture:
             width, height = picture.size
@@ -90,9 +93,19 @@ def _content_of(encoded: EncodedPicture, root: Path) -> bytes | DecodedPicture:
         return _refused(encoded, "file too large", f"{encoded.size} bytes")
     content = encoded.content
     if content is None:
-        content = (root / encoded.path).read_bytes()
+        content = _read(root / encoded.path)
     encoded.size = len(content)
     return content if content else _refused(encoded, "empty file", "0 bytes")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be read ({error.strerror}). Is its disk there, and may you read it? "
+            "Run the same command again, which goes on from there, or take it out of the source."
+        ) from error
 
 
 def _refused(encoded: EncodedPicture, reason: str, detail: str) -> DecodedPicture:

@@ -12,11 +12,10 @@ import io
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urljoin
 
 import numpy as np
@@ -26,6 +25,7 @@ from PIL import Image, ImageOps
 from mindeye import __version__
 from mindeye.files import atomic_path
 from mindeye.retrieval.gallery.pictures.addresses import checked_url, connection_to, ending_after
+from mindeye.retrieval.gallery.pictures.outcomes import PASSING, Fetched, Unfetched, is_passing
 
 USER_AGENT = f"mindeye/{__version__} (picture retrieval)"
 AGENT_NAME = "mindeye"
@@ -35,17 +35,6 @@ MOST_REDIRECTS = 5
 BLOCK_BYTES = 65_536
 # Of Pillow's readers those of pictures in the web: others start programs (EPS).
 READERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-
-
-class Unfetched(Exception):  # noqa: N818 - an outcome, not a fault
-    """Why a picture cannot be had, in a few words."""
-
-
-class Fetched(NamedTuple):
-    """A picture, or why there is none."""
-
-    picture: UInt8[np.ndarray, "height width 3"] | None
-    why: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +78,7 @@ class Downloader:
             content = self._content(url)
             picture = decoded(content, self.limits.max_pixels)
         except Unfetched as reason:
-            return Fetched(None, str(reason))
+            return Fetched(None, str(reason), reason.passing)
         with atomic_path(place) as temporary:
             temporary.write_bytes(content)
         return Fetched(picture, None)
@@ -113,9 +102,11 @@ class Downloader:
                     return found
                 url = urljoin(url, found)
         except TimeoutError as error:
-            raise Unfetched(f"no answer within {self.limits.seconds:g} s") from error
+            why = f"no answer within {self.limits.seconds:g} s"
+            raise Unfetched(why, passing=True) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unfetched(str(error) or type(error).__name__) from error
+            why = str(error) or type(error).__name__
+            raise Unfetched(why, passing=is_passing(error)) from error
         raise Unfetched(f"more than {MOST_REDIRECTS} redirects")
 
     def _answer(self, url: str, ends_at: float) -> bytes | str:
@@ -160,7 +151,7 @@ class Downloader:
             if total > most:
                 raise Unfetched(f"more than {most:,} bytes")
         if answer.length:
-            raise Unfetched(f"cut off: {answer.length:,} bytes are missing")
+            raise Unfetched(f"cut off: {answer.length:,} bytes are missing", passing=True)
         return b"".join(parts)
 
     @contextlib.contextmanager
@@ -183,7 +174,7 @@ def require_allowed(answer: http.client.HTTPResponse) -> None:
         Unfetched: with the reason.
     """
     if answer.status != 200:
-        raise Unfetched(f"status {answer.status}")
+        raise Unfetched(f"status {answer.status}", passing=answer.status in PASSING)
     tags = answer.headers.get_all("X-Robots-Tag") or ()
     closed = sorted({one for tag in tags for one in directives_of(tag)} & {*CLOSED_TO_MACHINES})
     if closed:
@@ -233,9 +224,3 @@ def _as_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
         white = Image.new("RGBA", above.size, "white")
         image = Image.alpha_composite(white, above)
     return np.array(image.convert("RGB"))
-
-
-def counted_reasons(reasons: Mapping[str, int]) -> str:
-    """`12 status 404, 3 text/html, no picture` for a message; the most frequent first."""
-    ordered = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
-    return "; ".join(f"{count} x {reason}" for reason, count in ordered)

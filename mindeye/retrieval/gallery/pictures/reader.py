@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Int
 
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.pictures.download import Downloader, Fetched, Unfetched, decoded
+from mindeye.retrieval.gallery.pictures.download import Downloader, decoded
+from mindeye.retrieval.gallery.pictures.outcomes import Fetched, Unfetched
 from mindeye.retrieval.gallery.pictures.places import GalleryPicture, pictures
 
 MOST_PIXELS = 50_000_000
@@ -44,5 +45,8 @@ class PictureReader:
             if content is None:
                 return Fetched(None, "the gallery knows neither its file nor its address")
             return Fetched(decoded(content, MOST_PIXELS), None)
-        except (OSError, ValueError, Unfetched) as error:
-            return Fetched(None, str(error))
+        except Unfetched as reason:
+            return Fetched(None, str(reason))
+        except (OSError, ValueError) as error:
+            # A file that is gone or another one now can be restored.
+            return Fetched(None, str(error), passing=True)

@@ -218,6 +218,24 @@ def test_what_is_no_picture_is_skipped_with_its_reason_and_never_replaced(folder
     assert "skipped: empty file 1, no picture 2, not decodable 1, too many pixels 2" in screen
 
 
+def test_a_picture_that_cannot_be_read_now_is_not_left_out_for_good(
+    folder, build, refusal, monkeypatch
+):
+    plain = type(folder).read_bytes
+
+    def failing(path):
+        if path.name == "3.png":
+            raise OSError(5, "Input/output error")
+        return plain(path)
+
+    with monkeypatch.context() as away:
+        away.setattr(type(folder), "read_bytes", failing)
+        assert "3.png cannot be read (Input/output error)" in refusal(folder)
+    gallery, screen = build(folder)
+    assert gallery.num_rows == 7
+    assert "skipped" not in screen
+
+
 def test_a_cap_on_pixels_is_obeyed_before_decoding(folder, build, monkeypatch):
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("decoded"))
     with pytest.raises(SystemExit):

@@ -17,7 +17,7 @@ from mindeye.reconstruction.gallery_queries import network_of
 from mindeye.reconstruction.saved_pictures.opening import open_pictures
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import open_gallery
-from mindeye.retrieval.gallery.pictures.download import Fetched
+from mindeye.retrieval.gallery.pictures.outcomes import Fetched
 from mindeye.retrieval.gallery.pictures.reader import PictureReader
 from mindeye.verbs.retrieval.gallery_material import GallerySettings, open_material
 from mindeye.verbs.retrieval.gallery_retrieval import RetrievalSettings, retrieve_from_gallery
@@ -103,12 +103,11 @@ class WithoutSome(PictureReader):
     """Pictures of odd rows, or of all, cannot be had."""
 
     none = False
+    answer = Fetched(None, "status 404")
 
     def read(self, rows):
-        return [
-            Fetched(None, "status 404") if self.none or row % 2 else one
-            for row, one in zip(rows, super().read(rows), strict=True)
-        ]
+        found = zip(rows, super().read(rows), strict=True)
+        return [self.answer if self.none or row % 2 else one for row, one in found]
 
 
 def test_pictures_that_cannot_be_had_are_passed_over_and_never_blank(
@@ -125,6 +124,22 @@ def test_pictures_that_cannot_be_had_are_passed_over_and_never_blank(
     WithoutSome.none = False
     assert found.without_picture == material.image_ids.tolist()
     assert not (tmp_path / "none" / "pictures").exists()
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_what_could_not_be_had_is_asked_for_again_only_where_its_reason_may_pass(
+    passing, material, planted_gallery, reader, tmp_path, contents, monkeypatch
+):
+    monkeypatch.setattr(WithoutSome, "answer", Fetched(None, "status 503", passing))
+    without, selector = WithoutSome(gallery=reader.gallery), selector_of(material)
+    retrieve_from_gallery(material, selector, without, FEW, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    retrieve_from_gallery(material, selector, reader, FEW, tmp_path / "out")
+    if passing:
+        retrieve_from_gallery(material, selector, reader, FEW, tmp_path / "at-once")
+        assert contents(tmp_path / "out") == contents(tmp_path / "at-once")
+    else:
+        assert contents(tmp_path / "out") == before
 
 
 def test_the_command_writes_pictures_that_can_be_scored(

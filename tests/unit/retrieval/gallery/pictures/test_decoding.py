@@ -83,6 +83,7 @@ def test_decoding_keeps_the_order_and_never_holds_more_than_it_may(tmp_path):
     assert keys == [str(number) for number in range(40)]
 
 
-def test_a_file_that_is_gone_is_told_like_any_other(tmp_path):
+def test_a_file_that_cannot_be_read_is_no_broken_picture(tmp_path):
     picture = EncodedPicture(key="a", path="gone.jpg", offset=None, size=9, content=None)
-    assert decode(picture, tmp_path).reason == "not decodable"
+    with pytest.raises(OSError, match=r"gone.jpg cannot be read \(No such file or directory\)"):
+        decode(picture, tmp_path)

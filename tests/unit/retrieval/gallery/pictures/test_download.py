@@ -5,6 +5,7 @@ import http.server
 import io
 import re
 import socket
+import ssl
 import threading
 import time
 from dataclasses import replace
@@ -17,9 +18,9 @@ from mindeye.retrieval.gallery.pictures.addresses import ClosedHostError, checke
 from mindeye.retrieval.gallery.pictures.download import (
     Downloader,
     DownloadLimits,
-    counted_reasons,
     directives_of,
 )
+from mindeye.retrieval.gallery.pictures.outcomes import counted_reasons, is_passing
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 HERE = DownloadLimits(private_addresses=True, host_delay_s=0.0, seconds=5.0)
@@ -35,6 +36,7 @@ BOMB = png(np.zeros((400, 400, 3), np.uint8))
 PAGES = {
     "/picture.png": (200, {"Content-Type": "image/png"}, png(PIXELS)),
     "/unnamed": (200, {}, png(PIXELS)),
+    "/busy": (503, {}, b""),
     "/page": (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>gone</html>"),
     "/disguised.jpg": (200, {"Content-Type": "image/jpeg"}, b"<html>gone</html>"),
     "/bomb": (200, {"Content-Type": "image/png"}, BOMB),
@@ -137,6 +139,20 @@ def test_a_picture_comes_as_its_pixels_and_only_once(path, tmp_path, address, se
 )
 def test_what_is_no_picture_for_us_is_told_and_not_kept(path, reason, tmp_path, address):
     assert re.search(reason, why(tmp_path, address + path))
+
+
+def test_only_what_may_pass_is_said_to_pass(tmp_path, address):
+    passing = {"/busy": True, "/cut": True, "/drip": True, "/absent": False, "/page": False}
+    passing |= {"/disguised.jpg": False, "/circle": False, "/to-file": False, "/noai": False}
+    downloader = Downloader(tmp_path, replace(HERE, seconds=1.0))
+    assert {path: downloader.fetch(address + path).passing for path in passing} == passing
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        refused = downloader.fetch(f"http://127.0.0.1:{unused.getsockname()[1]}/a.png")
+    assert refused.passing
+    assert is_passing(socket.gaierror(socket.EAI_AGAIN, "no name server"))
+    assert not is_passing(socket.gaierror(socket.EAI_NONAME, "no such name"))
+    assert not is_passing(ssl.SSLCertVerificationError("expired"))
 
 
 def test_bytes_pixels_and_seconds_are_bounded(tmp_path, address):
