@@ -20,6 +20,7 @@ from mindeye.retrieval.gallery.pictures.decoding import (
     decode_picture,
     decoded_in_order,
 )
+from mindeye.retrieval.gallery.pictures.places import MOST_PIXELS
 from mindeye.retrieval.gallery.sources.building import Building, BuiltShard
 from mindeye.retrieval.gallery.sources.encoded_pictures import EncodedPicture, encoded_pictures
 from mindeye.retrieval.gallery.sources.filters import GalleryFilters, kept_rows
@@ -34,7 +35,7 @@ class EmbeddingConfig:
 
     tokens: bool = False
     """Whether all tokens of each picture are kept too, not only its embedding."""
-    max_pixels: int = 100_000_000
+    max_pixels: int = MOST_PIXELS
     """Of larger pictures nothing is decoded."""
     batch_size: int = 64
     workers: int = 4

@@ -43,6 +43,7 @@ class DownloadLimits:
 
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
+    """Fewer than of a picture that a gallery is built of: several of strangers are held at once."""
     seconds: float = 15.0
     """For all of it, redirects and content; the system bounds how long it looks a name up."""
     host_delay_s: float = 0.5

@@ -14,6 +14,10 @@ ADDRESSES = ("url", "URL")
 """Columns that hold a picture's address; LAION-400M and LAION-2B write it in capitals."""
 
 
+MOST_PIXELS = 100_000_000
+"""Of a picture that a gallery is built of, unless it was built with another limit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GalleryPicture:
     """Where a picture is; its bytes are read when they are asked for."""
@@ -26,6 +30,8 @@ class GalleryPicture:
     offset: int | None
     """Of its first byte in the tar."""
     url: str | None
+    max_pixels: int = MOST_PIXELS
+    """What was embedded has no more of them, and can so be shown."""
 
     def read(self) -> bytes | None:
         """The encoded picture (JPEG, PNG, ...) as it was embedded; None where it is not here.
@@ -71,4 +77,11 @@ def _picture(gallery: Gallery, record: dict[str, Any]) -> GalleryPicture:
         file=None if path is None else Path(root) / path,
         offset=record.get("offset"),
         url=next((record[name] for name in ADDRESSES if record.get(name)), None),
+        max_pixels=most_pixels(gallery, record["row"]),
     )
+
+
+def most_pixels(gallery: Gallery, row: int) -> int:
+    """The limit that the gallery's own picture of a row has passed when it was embedded."""
+    settings = gallery.source_of(row).get("settings", {})
+    return settings.get("max_pixels", MOST_PIXELS)

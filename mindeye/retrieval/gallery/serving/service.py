@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from mindeye.retrieval.gallery.engine import VectorIndex
 from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.pictures.places import most_pixels
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.retrieval.gallery.serving.query import (
     KnnQuery,
@@ -144,7 +145,8 @@ class GalleryService:
             raise QueryError("This picture is not where it was built from.", status=404) from error
         if content is None:
             raise QueryError("This picture is not on the server; see its url.", status=404)
-        picture = uploaded_picture(content, self.limits.max_pixels, GALLERY_FORMATS)
+        # Not the limit of strangers' pictures: this one has passed that of the build.
+        picture = uploaded_picture(content, most_pixels(self.gallery, row), GALLERY_FORMATS)
         return thumbnail(picture, self.limits.thumbnail_side)
 
     def seen_thumbnail(self, image_id: int) -> bytes:

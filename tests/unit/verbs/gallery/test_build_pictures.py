@@ -18,7 +18,9 @@ from PIL import Image
 from mindeye.cli import main
 from mindeye.pictures import as_images
 from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.retrieval.gallery.pictures import reader
 from mindeye.retrieval.gallery.pictures.places import pictures
+from mindeye.retrieval.gallery.pictures.reader import PictureReader
 from mindeye.simulate.scenes import caption_of, scene_image, scene_of
 from mindeye.targets.clip import load_clip
 from mindeye.verbs.gallery import embed_pictures
@@ -241,6 +243,16 @@ def test_a_cap_on_pixels_is_obeyed_before_decoding(folder, build, monkeypatch):
     with pytest.raises(SystemExit):
         build(folder, "--max-pixels", "4000")  # 64 x 64 are 4096
     assert len((folder.parent / "gallery/skipped/00000-pictures.tsv").read_text().splitlines()) == 8
+
+
+def test_what_was_embedded_is_shown_and_averaged_where_it_is_large(folder, build, monkeypatch):
+    gallery, _ = build(folder)
+    (whole,) = PictureReader(gallery=gallery).read(np.array([3]))
+    monkeypatch.setattr(reader, "MOST_PIXELS", 1024)  # 64 x 64 are 4096
+    (small,) = PictureReader(gallery=gallery).read(np.array([3]))
+    assert small.picture.shape == (32, 32, 3)
+    means = whole.picture.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(small.picture, means, atol=0.51)
 
 
 def test_wide_pictures_are_cropped_to_their_middle(tmp_path, build, embedded):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.retrieval.gallery.serving.refusal import QueryError
 from mindeye.retrieval.gallery.serving.service import different_pictures, told
 
@@ -151,3 +152,12 @@ def test_without_a_network_only_vectors_are_searched_for(service):
 def test_the_key_of_a_picture_in_folders_does_not_tell_the_folders():
     assert told({"key": "patients/one/scan", "path": "patients/one/scan.png"}) == {"key": "scan"}
     assert told({"key": "000012", "caption": "a/b"}) == {"key": "000012", "caption": "a/b"}
+
+
+def test_a_picture_of_the_gallery_is_shown_that_would_be_too_large_to_be_sent(service):
+    strict = replace(service, limits=ServeLimits(max_pixels=10))
+    assert strict.thumbnail(2) == service.thumbnail(2)
+    about = {"sources": [{"settings": {"max_pixels": 10}}]}
+    other = replace(service, gallery=replace(service.gallery, about=about))
+    with pytest.raises(QueryError, match="more than 10"):
+        other.thumbnail(2)
