@@ -6,17 +6,14 @@ import signal
 import pytest
 
 from mindeye.cli import main
-from mindeye.simulate.clustered_vectors import ClusteredVectors
 from mindeye.simulate.laion_shards import write_laion_shards
 from mindeye.verbs.gallery import build_ray
 
-VECTORS = ClusteredVectors(width=16, num_clusters=5, mean_length=1.0)
-
 
 @pytest.fixture
-def laion(tmp_path):
+def laion(tmp_path, files):
     """Three shards."""
-    write_laion_shards(tmp_path / "laion", 70, per_shard=30, vectors=VECTORS)
+    write_laion_shards(tmp_path / "laion", 70, per_shard=30, vectors=files.vectors)
     return tmp_path / "laion"
 
 
