@@ -12,8 +12,8 @@ from pymilvus import MilvusClient
 
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering
 
-# Without a further vector in the index a server is taken for one that cannot build it: segments of
-# a million vectors of 768 numbers take minutes.
+# Where as many vectors wait for so long, a server is taken for one that cannot build the index:
+# segments of a million vectors of 768 numbers take minutes.
 PATIENCE_S, PAUSE_S = 1_800.0, 2.0
 
 
@@ -31,15 +31,16 @@ def wait_until_built(
     """
     if config.is_lite:
         return
-    least, since = None, time.monotonic()
+    last, since = None, time.monotonic()
     while True:
         state, total, pending = _rows(client, config)
         if progress is not None:
             progress(total - pending, total)
         if not pending and state != "Failed":
             return
-        if least is None or pending < least:
-            least, since = pending, time.monotonic()
+        # Also where more wait than before: segments that were joined are built anew.
+        if pending != last:
+            last, since = pending, time.monotonic()
         if state == "Failed" or time.monotonic() - since > patience_s:
             raise OSError(
                 f"{config.uri} has all vectors, but built its {config.kind} of only "

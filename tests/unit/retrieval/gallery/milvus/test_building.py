@@ -46,10 +46,12 @@ def test_a_server_that_does_not_go_on_or_gave_up_is_told():
         wait_until_built(Client([100], "Failed"), CONFIG)
 
 
-def test_patience_begins_anew_with_every_vector_that_is_indexed(monkeypatch):
+def test_patience_begins_anew_with_every_change(monkeypatch):
     clock = iter(range(0, 1_000, 5))
     monkeypatch.setattr(building.time, "monotonic", lambda: next(clock))
     wait_until_built(Client(range(20, -1, -1)), CONFIG, patience_s=12)
+    # Segments that a server has joined are built anew.
+    wait_until_built(Client([30, 10, 60, 70, 80, 90, 0]), CONFIG, patience_s=12)
 
 
 def test_what_is_not_indexed_is_not_searched_but_lite_needs_no_index():
