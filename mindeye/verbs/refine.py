@@ -1,5 +1,6 @@
 """`mindeye refine`: reconstructions and captions -> reconstructions that SDXL has drawn over."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from mindeye.reconstruction.generators.refinement import (
     SdxlRefiner,
     load_refiner,
 )
+from mindeye.reconstruction.generators.sdxl import sgm_times
 from mindeye.reconstruction.picture_folder import (
     ARRAYS,
     Reconstruction,
@@ -77,7 +79,10 @@ class RefinementConfig:
                 f"--side is {self.side}; SDXL's networks halve pictures several times. "
                 f"Choose a multiple of {SIDE_STEP}, such as {SIDE}."
             )
+        sgm_times(self.steps)
         steps_to_skip(self.steps, self.strength)
+        if not math.isfinite(self.guidance):
+            raise ValueError(f"guidance is {self.guidance}. Choose a number, such as {GUIDANCE:g}.")
         others = [name for name in self.quirks if name not in REFINEMENT_QUIRKS]
         if others:
             raise ValueError(
@@ -189,8 +194,7 @@ def refined_image(
     """
     started = time.perf_counter()
     image_ids = drawn.image_ids[row : row + 1]
-    device = refiner.pipeline.unet.device
-    chosen = as_images(drawn.candidates[row, drawn.chosen[row]][None]).to(device)
+    chosen = as_images(drawn.candidates[row, drawn.chosen[row]][None]).to(refiner.device)
     if "refined_through_256" in config.quirks:
         chosen = resize(chosen, STORED_SIDE, antialias=False)
     pictures = refiner.refine(

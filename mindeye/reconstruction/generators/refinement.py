@@ -45,6 +45,8 @@ class SdxlRefiner:
     pipeline: StableDiffusionXLImg2ImgPipeline
     vae: LatentVae
     identity: str
+    device: torch.device
+    """Where it draws; networks that are offloaded wait elsewhere."""
 
     def refine(
         self,
@@ -147,5 +149,6 @@ def load_refiner(
     return SdxlRefiner(
         pipeline=pipeline,
         vae=LatentVae(model=vae, side=side),
+        device=torch.device(device),
         identity=f"sdxl-refiner-{weights_hash(folder / 'unet', folder / 'vae')}{execution.mark}",
     )

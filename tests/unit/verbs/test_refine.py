@@ -8,11 +8,13 @@ import torch
 from mindeye.cli import main
 from mindeye.pictures import as_images, as_pictures
 from mindeye.reconstruction.candidate_noise import candidate_generators
+from mindeye.reconstruction.generators import refinement
+from mindeye.reconstruction.generators.execution import GeneratorExecution
 from mindeye.reconstruction.generators.refinement import load_refiner
 from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.verbs.benchmarks.random_sdxl_pipeline import write_random_sdxl
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
-from mindeye.verbs.refine import RefinementConfig, refine_folder
+from mindeye.verbs.refine import RefinementConfig, refine_folder, refined_image
 from mindeye.verbs.saved_results import read_manifest, read_pictures
 
 CONFIG = RefinementConfig(steps=4, strength=0.5, side=64)
@@ -108,6 +110,23 @@ def test_pictures_come_at_their_full_size_or_pass_through_256_pixels_as_publishe
     assert told == (["refined_through_256"] if on else [])
 
 
+@pytest.mark.parametrize("offload", ["networks", "layers"])
+def test_offloaded_networks_refine_the_same_where_the_accelerator_is_a_cpu(
+    drawn, sdxl, monkeypatch, offload
+):
+    """There is no accelerator here: hooks, not their transfers, are what is tried."""
+    plain = load_refiner(sdxl, side=64)
+    monkeypatch.setattr(refinement, "require_possible", lambda *any: None)
+    waiting = load_refiner(sdxl, execution=GeneratorExecution(offload=offload), side=64)
+    if offload == "layers":
+        assert waiting.pipeline.unet.device.type == "meta"
+    pictures = [
+        refined_image(read_pictures(drawn), 0, "a boat", one, CONFIG, 5)["candidates"]
+        for one in (plain, waiting)
+    ]
+    np.testing.assert_array_equal(*pictures)
+
+
 def test_a_refinement_that_was_stopped_goes_on_to_the_same_bytes(drawn, captions, sdxl, tmp_path):
     def stop(done: int, total: int) -> None:
         if done == 3:
@@ -159,6 +178,8 @@ def test_the_command_refines_and_refuses_what_is_missing(drawn, captions, sdxl, 
     assert "strength is 0.0; it must lie in (0, 1]" in refusal("--strength", "0")
     for side in ("0", "-8", "100"):
         assert f"--side is {side}; " in refusal("--side", side)
+    assert "1001 steps were asked for" in refusal("--steps", "1001")
+    assert "guidance is nan. Choose a number, such as 5" in refusal("--guidance", "nan")
     told = refusal("--quirks", "shifted_range=on")
     assert "`shifted_range` changes nothing in this verb. Choose from refined_through_256" in told
     lines = captions.read_text().splitlines()
