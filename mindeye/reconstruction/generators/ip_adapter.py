@@ -13,6 +13,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.utils import logging
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -169,6 +170,9 @@ def with_adapter(
     more = ("text_encoder_2", "tokenizer_2") if is_sdxl else ("safety_checker",)
     options = {} if is_sdxl else {"requires_safety_checker": False}
     pipeline = kind(unet=unet, **dict.fromkeys((*names, *more)), **options)
+    verbosity = logging.get_verbosity()
+    # Or diffusers warns that pictures cannot be prompts, and of casts that nobody asked for.
+    logging.set_verbosity_error()
     try:
         pipeline.load_ip_adapter(
             parts, subfolder="", weight_name="", image_encoder_folder=None, low_cpu_mem_usage=False
@@ -178,4 +182,6 @@ def with_adapter(
             f"The adapter does not fit the UNet ({str(error).splitlines()[-1].strip()}). "
             "Is it that of the other Stable Diffusion?"
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
     return unet.eval().requires_grad_(False)

@@ -50,6 +50,11 @@ def test_it_opens_by_name_with_the_runs_clip_and_tells_its_weights(folders, netw
     assert 0 <= pictures.min() < pictures.max() <= 1
 
 
+def test_opening_says_nothing_of_what_nobody_asked_for(folders, clip, caplog):
+    load_ip_adapter(SD15, folders[SD15], folders[SD15], clip)
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("diffusers")] == []
+
+
 def test_a_picture_does_not_depend_on_its_batch(folders, clip):
     generator = load_ip_adapter(SDXL, folders[SDXL], folders[SDXL], clip)
     alone = torch.cat([drawn(generator, 1, first=one) for one in range(3)])
