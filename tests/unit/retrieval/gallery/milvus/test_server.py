@@ -52,11 +52,9 @@ def test_the_same_neighbours_as_exact_search(
     assert import_gallery(gallery, config).num_vectors == 0
     index, queries = open_milvus(gallery, config), clustered.queries(20)
     found, exact = index.search(queries, 16), ExactIndex(gallery).search(queries, 16)
-    every = index.search(queries[:2], gallery.num_kept)
     index.close()
     assert np.mean([np.isin(*pair).mean() for pair in zip(found.rows, exact.rows)]) > 0.99
     np.testing.assert_allclose(found.scores, exact.scores, atol=1e-2)
-    assert (every.rows == ExactIndex(gallery).search(queries[:2], gallery.num_kept).rows).all()
 
 
 def test_an_index_that_the_server_cannot_build_is_told_and_not_searched(
@@ -71,7 +69,8 @@ def test_an_index_that_the_server_cannot_build_is_told_and_not_searched(
 
 
 def test_a_gallery_that_changed_replaces_its_partitions(gallery_of, clustered, config):
-    config = dataclasses.replace(config, shards_per_partition=1, index="HNSW")
+    lists = {"parameters": {"nlist": 4}, "search": {"nprobe": 4}}
+    config = dataclasses.replace(config, shards_per_partition=1, index="IVF_SQ8", **lists)
     import_gallery(gallery_of(num_shards=2), config)
     fewer = gallery_of(num_shards=3, kept={0: range(350)})
     done = import_gallery(fewer, config)
