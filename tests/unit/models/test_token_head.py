@@ -1,11 +1,13 @@
 """Heads of fewer weights are layers that the dense one could be, and start as it does."""
 
+import numpy as np
 import pytest
 import torch
 
 from mindeye.config import from_mapping
 from mindeye.models.architecture import DecoderConfig
 from mindeye.models.token_head import (
+    LowRankHead,
     LowRankHeadConfig,
     TokenCodeHeadConfig,
     TokenHead,
@@ -141,3 +143,36 @@ def test_two_kinds_at_once_and_misspelt_keys_are_refused():
         from_mapping(DecoderConfig, {"token_head": {"rank": 2, "code_width": 3}}, "x")
     with pytest.raises(LookupError, match=r"Unknown config key `token_head\.ranks` in x"):
         from_mapping(DecoderConfig, {"token_head": {"ranks": 2}}, "x")
+
+
+def hidden_in(dimensions: int, trials: int = 300) -> torch.Tensor:
+    """Hidden states off the origin that vary along so many directions, along some more."""
+    generator = torch.Generator().manual_seed(2)
+    axes = torch.randn(dimensions, 12, generator=generator)
+    strengths = torch.logspace(0, -2, dimensions)
+    return torch.randn(trials, dimensions, generator=generator) * strengths @ axes + 0.7
+
+
+def low_rank_of(dense: TokenHead, states: torch.Tensor, rank: int) -> LowRankHead:
+    return LowRankHead.of(dense, states.mean(0), torch.cov(states.T), rank)
+
+
+@pytest.mark.parametrize("rank", [1, 3, 6])
+def test_no_head_of_its_rank_is_nearer_to_a_dense_one_than_the_one_taken_from_it(rank):
+    dense, states = TokenHead(*SHAPE), hidden_in(12)
+    with torch.no_grad():
+        wanted, found = dense(states).flatten(1), low_rank_of(dense, states, rank)(states)
+    error = (found.flatten(1) - wanted).square().sum().item()
+    # What any affine map of this rank leaves at least (Eckart and Young).
+    centred = wanted.double().numpy() - wanted.double().numpy().mean(0)
+    least = (np.linalg.svd(centred, compute_uv=False)[rank:] ** 2).sum()
+    assert error == pytest.approx(least, rel=1e-3)
+
+
+def test_where_hidden_states_vary_in_few_directions_a_low_rank_says_all_that_a_dense_head_says():
+    dense, states = TokenHead(*SHAPE), hidden_in(4)
+    before = dense.linear.weight.clone()
+    head = low_rank_of(dense, states, 4)
+    torch.testing.assert_close(head(states), dense(states), rtol=1e-3, atol=1e-4)
+    assert head.to_tokens.weight.dtype == torch.float32
+    assert torch.equal(dense.linear.weight, before)
