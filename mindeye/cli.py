@@ -30,6 +30,7 @@ from mindeye.verbs.shared_options import (
     given_settings,
 )
 from mindeye.verbs.told_warnings import telling_warnings
+from mindeye.verbs.training.compact_options import compact_options, perform_compact
 from mindeye.verbs.training.train_options import perform_train, train_options
 
 # What a user can mend: bad values, unknown names, missing files, full disks and devices.
@@ -77,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
         (verb_options.simulate_options, _simulate),
         (verb_options.prepare_options, _prepare),
         (train_options, perform_train),
+        (compact_options, perform_compact),
         (verb_options.reconstruct_options, _reconstruct),
         (retrieve_options, perform_retrieve),
         (evaluate_options, perform_evaluate),

@@ -15,6 +15,7 @@ FUNCTION_OF = {
     "simulate": "mindeye.verbs.simulate.simulate_subject",
     "prepare": "mindeye.data.prepare.prepare_nsd",
     "train": "mindeye.training.loop.train",
+    "compact": "mindeye.verbs.training.compact.compact_run",
     # The first that `reconstruct` calls, and the only one that a run which is absent allows.
     "reconstruct": "mindeye.verbs.drawing.chosen_settings.settings_for",
     "retrieve": "mindeye.verbs.retrieval.retrieve.retrieve_run",
@@ -62,6 +63,7 @@ def arguments_of(tmp_path, config_path):
         "simulate": ["simulate", "--out", out, "--preset", "tiny"],
         "prepare": ["prepare", "nsd", str(tmp_path / "absent"), "--out", out],
         "train": ["train", str(config_path), "--out", run],
+        "compact": ["compact", run, "--rank", "4", "--out", out],
         "reconstruct": ["reconstruct", run, "--out", out],
         "retrieve": ["retrieve", run],
         "evaluate": ["evaluate", out],
