@@ -233,7 +233,15 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def holds_something(folder: Path) -> bool:
-    """Whether a folder holds more than what a kill in the middle of a write leaves behind."""
+    """Whether a folder holds more than what a kill in the middle of a write leaves behind.
+
+    Raises:
+        NotADirectoryError: it is a file.
+    """
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"{folder} is a file, but a folder is to be written there. Choose another place."
+        )
     return folder.exists() and any(
         not (one.name.startswith(".") and one.name.endswith(".part")) for one in folder.iterdir()
     )

@@ -159,11 +159,22 @@ def open_training(run: OpenRun) -> tuple[PreparedSubject, TargetTable]:
     """
     if not run.prepared.is_test_only:
         return run.prepared, run.targets
-    place = Path(run.provenance["paths"]["data"][run.index])
-    prepared = PreparedSubject(place)
-    _require_same_data(place, prepared.manifest, run.provenance["data"][run.index])
+    prepared = training_scans(run.provenance, run.index)
     clip, vae = clip_of(run.folder), load_vae(run.provenance["paths"]["vae"])
     return prepared, target_table(prepared.path / "targets", prepared.pictures, clip, vae)
+
+
+def training_scans(provenance: Mapping[str, Any], index: int) -> PreparedSubject:
+    """What a run was trained on of one of its subjects; no network is opened.
+
+    Raises:
+        FileNotFoundError: the folder is gone.
+        ValueError: it holds other data now.
+    """
+    place = Path(provenance["paths"]["data"][index])
+    prepared = PreparedSubject(place)
+    _require_same_data(place, prepared.manifest, provenance["data"][index])
+    return prepared
 
 
 def _require_same_voxels(place: Path, found: dict, trained: dict) -> None:

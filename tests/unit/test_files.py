@@ -12,6 +12,7 @@ from mindeye.files import (
     atomic_folder,
     atomic_path,
     fingerprint_of,
+    holds_something,
     read_json,
     sha256_of,
     write_json,
@@ -162,3 +163,11 @@ def test_a_fingerprint_tells_contents_and_sizes_apart_and_not_places(tmp_path):
 def _fingerprint(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     return fingerprint_of(path)
+
+
+def test_a_file_where_a_folder_is_to_be_written_is_named(tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("by a file")
+    with pytest.raises(NotADirectoryError, match=r"taken is a file, but .* Choose another place"):
+        holds_something(taken)
+    assert not holds_something(tmp_path / "absent")

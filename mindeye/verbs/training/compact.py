@@ -1,23 +1,25 @@
 """`mindeye compact`: a trained run with a dense token head -> one with a head of low rank."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindeye.data.batches import PreparedSubject
 from mindeye.disk import require_free_space
 from mindeye.files import atomic_folder, holds_something, sha256_of
 from mindeye.models.architecture import write_architecture
 from mindeye.models.decoder import Decoder
 from mindeye.models.meta_device import on_meta
-from mindeye.models.saved import ARCHITECTURE_FILE
-from mindeye.models.token_head import LowRankHead, LowRankHeadConfig
-from mindeye.reconstruction.opening import OpenRun, open_run
+from mindeye.models.saved import ARCHITECTURE_FILE, load_decoder
+from mindeye.models.token_head import LowRankHead, LowRankHeadConfig, TokenHead
+from mindeye.reconstruction.opening import training_scans
 from mindeye.run import RunFolder
 from mindeye.training.ranges import require_count
 
@@ -59,53 +61,70 @@ def compact_run(
     require_count("rank", rank)
     if holds_something(out):
         raise ValueError(f"{out} is not empty. Choose another folder for the compacted run.")
-    opened = open_run(run_path)
-    compact = _compacted(opened, rank)
+    folder = RunFolder(path=run_path)
+    folder.require_finished()
+    provenance = folder.provenance()
+    scans = _training_scans(run_path, provenance)
+    decoder = load_decoder(run_path)
+    compact = _compacted(run_path, decoder, rank)
     num_bytes = 4 * sum(one.numel() for one in compact.state_dict().values())
     require_free_space(out, num_bytes, "The compacted run")
-    moments = hidden_moments(opened, progress or (lambda done, total: None))
-    dense = opened.decoder.token_head
-    head = LowRankHead.of(dense, moments.mean, moments.covariance, rank)
-    kept = {
-        name: one for name, one in opened.decoder.state_dict().items() if not name.startswith(HEAD)
+    moments = hidden_moments(decoder, scans, progress or (lambda done, total: None))
+    head = LowRankHead.of(decoder.token_head, moments.mean, moments.covariance, rank)
+    kept = {name: one for name, one in decoder.state_dict().items() if not name.startswith(HEAD)}
+    told = {
+        "weights": sha256_of(folder.weights_path),
+        "rank": rank,
+        "images": moments.num_images,
     }
-    provenance = {
-        **opened.folder.provenance(),
-        "compacted": {
-            "weights": sha256_of(opened.folder.weights_path),
-            "rank": rank,
-            "images": moments.num_images,
-        },
-    }
+    about = {**provenance, "compacted": told}
     with atomic_folder(out) as temporary:
         run = RunFolder(path=temporary)
-        run.begin(CompactionConfig(run=run_path.resolve(), rank=rank), provenance)
+        run.begin(CompactionConfig(run=run_path.resolve(), rank=rank), about)
         write_architecture(temporary / ARCHITECTURE_FILE, compact.architecture)
         shutil.copytree(run_path / "bundle", temporary / "bundle")
         run.finish({**kept, **{f"{HEAD}{name}": one for name, one in head.state_dict().items()}})
     return RunFolder(path=out)
 
 
-def _compacted(run: OpenRun, rank: int) -> Decoder:
-    """The decoder that there will be, without memory for its weights."""
-    config = run.decoder.config
-    if config.token_head is not None:
+def _training_scans(path: Path, provenance: Mapping[str, Any]) -> list[PreparedSubject]:
+    """Of all subjects; neither CLIP nor VAE nor what they say of the pictures is needed."""
+    if not provenance["data"]:
         raise ValueError(
-            f"The token head of {run.folder.path} is compact already ({config.token_head}). "
+            f"{path} was converted from a published checkpoint and names no scans, whose hidden "
+            "states tell what a smaller head must keep. Fine-tune it first: `mindeye train` with "
+            "`start_from`."
+        )
+    return [training_scans(provenance, index) for index in range(len(provenance["data"]))]
+
+
+def _compacted(path: Path, decoder: Decoder, rank: int) -> Decoder:
+    """The decoder that there will be, without memory for its weights."""
+    if not isinstance(decoder.token_head, TokenHead):
+        raise ValueError(
+            f"The token head of {path} is compact already ({decoder.config.token_head}). "
             "Give a run that was trained with a dense one."
         )
-    compact = replace(config, token_head=LowRankHeadConfig(rank=rank))
-    return on_meta(lambda: Decoder.of(replace(run.decoder.architecture, decoder=compact)))
+    config, linear = LowRankHeadConfig(rank=rank), decoder.token_head.linear
+    per_rank, dense = linear.in_features + linear.out_features, linear.weight.numel()
+    if rank * per_rank >= dense:
+        raise ValueError(
+            f"A head of rank {rank} would hold {rank * per_rank:,} weights, but the dense one of "
+            f"{path} {dense:,}. Choose less than {ceil(dense / per_rank)}."
+        )
+    compact = replace(decoder.config, token_head=config)
+    return on_meta(lambda: Decoder.of(replace(decoder.architecture, decoder=compact)))
 
 
 @torch.inference_mode()
-def hidden_moments(run: OpenRun, progress: Progress) -> HiddenMoments:
+def hidden_moments(
+    decoder: Decoder, scans: Sequence[PreparedSubject], progress: Progress
+) -> HiddenMoments:
     """Mean and covariance over all training images of all subjects."""
-    decoder = run.decoder
     width = decoder.token_head.linear.in_features
     total, products = torch.zeros(width).double(), torch.zeros(width, width).double()
     count = 0
-    for hidden in _hidden_states(run, progress):
+    for hidden in _hidden_states(decoder, scans, progress):
         count += len(hidden)
         total += hidden.sum(0)
         products += hidden.T @ hidden
@@ -113,17 +132,14 @@ def hidden_moments(run: OpenRun, progress: Progress) -> HiddenMoments:
     return HiddenMoments(count, mean, products / count - torch.outer(mean, mean))
 
 
-def _hidden_states(run: OpenRun, progress: Progress) -> Iterator[Float[Tensor, "images latent"]]:
-    decoder = run.decoder
-    subjects = [one["subject"] for one in run.provenance["data"]]
-    opened = [
-        run if one == subjects[0] else open_run(run.folder.path, subject=one) for one in subjects
-    ]
-    scans = [one.prepared.mapped_repeats("train") for one in opened]
-    done, total = 0, sum(len(one.image_ids) for one in scans)
-    for subject, repeats in zip(subjects, scans, strict=True):
+def _hidden_states(
+    decoder: Decoder, scans: Sequence[PreparedSubject], progress: Progress
+) -> Iterator[Float[Tensor, "images latent"]]:
+    train = [one.mapped_repeats("train") for one in scans]
+    done, total = 0, sum(len(one.image_ids) for one in train)
+    for prepared, repeats in zip(scans, train, strict=True):
         for rows in torch.arange(len(repeats.image_ids)).split(IMAGES_AT_ONCE):
             betas = repeats.take(rows).mean()
-            yield decoder.backbone(decoder.ridge(betas, subject)).double()
+            yield decoder.backbone(decoder.ridge(betas, prepared.subject)).double()
             done += len(rows)
             progress(done, total)

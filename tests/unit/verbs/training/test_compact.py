@@ -1,5 +1,6 @@
 """A trained run with a smaller token head: what changes, and what stays."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -57,8 +58,12 @@ def test_what_cannot_be_compacted_is_refused_and_nothing_is_written(finished_run
     out = tmp_path / "small"
     with pytest.raises(ValueError, match=r"`rank` is 0\. Choose 1 or more"):
         compact_run(finished_run, out, 0)
-    with pytest.raises(ValueError, match=r"`decoder\.token_head\.rank` 24 the token head would"):
-        compact_run(finished_run, out, 24)
+    # 18 x (24 + 80) = 1,872 weights are fewer than 24 x 80 = 1,920, but 19 x 104 are more.
+    with pytest.raises(ValueError, match=r"hold 1,976 weights, .* 1,920\. Choose less than 19\.$"):
+        compact_run(finished_run, out, 19)
+    (tmp_path / "file").write_text("taken")
+    with pytest.raises(NotADirectoryError, match="file is a file, but a folder is to be written"):
+        compact_run(finished_run, tmp_path / "file", RANK)
     assert not out.exists()
     run = compact_run(finished_run, out, RANK)
     with pytest.raises(ValueError, match=r"is compact already \(LowRankHeadConfig\(rank=4\)\)"):
@@ -69,3 +74,43 @@ def test_what_cannot_be_compacted_is_refused_and_nothing_is_written(finished_run
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         compact_run(finished_run, tmp_path / "smaller", RANK)
     assert not (tmp_path / "smaller").exists()
+
+
+def test_a_converted_run_is_refused_because_it_names_no_scans(finished_run, tmp_path, change_json):
+    change_json(finished_run / "provenance.json", lambda about: about.update(data=[]))
+    with pytest.raises(ValueError, match=r"was converted .* names no scans, .* Fine-tune it first"):
+        compact_run(finished_run, tmp_path / "small", RANK)
+
+
+def test_the_scans_of_all_subjects_count_and_no_frozen_network_is_opened(
+    tmp_path, tiny_prepared, tiny_experiment, belonging_to, change_json
+):
+    second = shutil.copytree(tiny_prepared, tmp_path / "second")
+    belonging_to(second, 2)
+    both = train(replace(tiny_experiment, data=(tiny_prepared, second)), tmp_path / "both")
+
+    def gone(about: dict) -> None:
+        about["paths"] |= {"clip": "nowhere", "vae": "nowhere"}
+
+    change_json(both.path / "provenance.json", gone)
+    run = compact_run(both.path, tmp_path / "small", RANK)
+    dense, small = load_decoder(both.path), load_decoder(run.path)
+    with torch.no_grad():
+        means = [PreparedSubject(one).repeats("train").mean() for one in (tiny_prepared, second)]
+        hidden = torch.cat(
+            [dense.backbone(dense.ridge(one, subject)) for subject, one in enumerate(means, 1)]
+        )
+        moments = hidden.mean(0), torch.cov(hidden.T)
+        expected = LowRankHead.of(dense.token_head, *moments, RANK)(hidden)
+        torch.testing.assert_close(small.token_head(hidden), expected, rtol=1e-3, atol=1e-4)
+    assert run.provenance()["compacted"]["images"] == len(hidden)
+
+
+def test_scans_that_changed_since_the_training_are_refused(
+    tmp_path, tiny_prepared, tiny_experiment, change_json
+):
+    prepared = shutil.copytree(tiny_prepared, tmp_path / "prepared")
+    run = train(replace(tiny_experiment, data=(prepared,)), tmp_path / "run")
+    change_json(prepared / "manifest.json", lambda told: told["files"].update(images="0"))
+    with pytest.raises(ValueError, match="holds other data than this run was trained with"):
+        compact_run(run.path, tmp_path / "small", RANK)
