@@ -81,15 +81,17 @@ class Building:
         Raises:
             ValueError: a build of other settings began here before any shard was whole.
         """
-        if (self.out / _SOURCE).is_file():
-            require_resumable(self.out / _SOURCE, _wanted(self))
         shard = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(built.shard).items()
         }
         listing = self.source.shards[number].listing
         told = {**asdict(built), "shard": shard, "listing": listing}
-        write_json(self._record_path(number), told)
+        # Another process that begins now looks first, or finds this shard.
+        with one_at_a_time(self.out):
+            if (self.out / _SOURCE).is_file():
+                require_resumable(self.out / _SOURCE, _wanted(self))
+            write_json(self._record_path(number), told)
 
     def built(self) -> list[BuiltShard]:
         """The shards that are whole, in the source's order."""
@@ -188,7 +190,8 @@ def begin(
     wanted = _wanted(building)
     with one_at_a_time(out):
         path = out / _SOURCE
-        if path.is_file() and _has_shards(path, building.number):
+        # What begins alike deletes nothing: network disks that cannot lock let both in at once.
+        if path.is_file() and (read_json(path) == wanted or _has_shards(path, building.number)):
             require_resumable(path, wanted)
         else:
             shutil.rmtree(out / BUILDING, ignore_errors=True)

@@ -1,11 +1,16 @@
 """Galleries of LAION's embeddings that grow, were stopped, or whose files changed."""
 
+import threading
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from mindeye.retrieval.gallery.sources import take_vectors
+from mindeye.files import one_at_a_time
+from mindeye.retrieval.gallery.sources import building, take_vectors
+from mindeye.retrieval.gallery.sources.sources import open_source
 from mindeye.simulate.clustered_vectors import ClusteredVectors
 from mindeye.simulate.laion_shards import write_laion_shards
 
@@ -130,3 +135,28 @@ def test_a_build_of_other_settings_that_begins_meanwhile_is_not_mixed_with_the_f
     gallery, _ = build(laion, "--max-unsafe", "0.3")
     expected, _ = build(laion, "--max-unsafe", "0.3", out="alone")
     assert [one.num_kept for one in gallery.shards] == [one.num_kept for one in expected.shards]
+
+
+def test_a_shard_that_ends_while_another_process_begins_alike_is_kept(laion, build, monkeypatch):
+    build(laion, "--shard-index", "1", "--num-shards", "3")
+    # What the second process saw a moment before the first was at its end.
+    monkeypatch.setattr(building, "_has_shards", lambda path, number: False)
+    for index in ("0", "2"):
+        gallery, _ = build(laion, "--shard-index", index, "--num-shards", "3")
+    assert gallery.num_rows == 700
+
+
+def test_a_shard_is_recorded_when_no_other_process_is_beginning(laion, tmp_path):
+    how = {"network": "n", "width": 16, "settings": {}}
+    begun = building.begin(tmp_path / "gallery", open_source(laion), **how)
+    shard = building.GalleryShard(
+        name=begun.name_of(0), first=0, count=1, num_kept=1, embeddings=Path("a"), sha256="b"
+    )
+    built = building.BuiltShard(shard=shard, skipped={}, dropped={})
+    recording = threading.Thread(target=begun.record, args=(0, built))
+    with one_at_a_time(begun.out):
+        recording.start()
+        recording.join(0.1)
+        assert begun.missing() == [0, 1, 2]
+    recording.join(10)
+    assert begun.missing() == [1, 2]
