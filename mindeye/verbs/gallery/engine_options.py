@@ -26,6 +26,7 @@ def add_engine(action: argparse._ActionsContainer, *, builds: bool = False) -> N
     if builds:
         build = """of Milvus, as JSON: '{"nlist": 4096}'"""
         action.add_argument("--index-parameters", type=parameters, metavar="JSON", help=build)
+        return
     search = """of Milvus, as JSON: '{"nprobe": 64}'"""
     action.add_argument("--search-parameters", type=parameters, metavar="JSON", help=search)
 

@@ -10,6 +10,8 @@ from mindeye.verbs.progress import watch
 
 # Options of the index on this machine, and what they are when nobody gives them.
 OF_FAISS = {
+    "recall": 0.95,
+    "memory": 8 * 10**9,
     "kind": "auto",
     "lists": None,
     "queries": None,
@@ -17,6 +19,8 @@ OF_FAISS = {
     "shard_index": None,
     "retrain": False,
     "check": False,
+    "threads": None,
+    "seed": 0,
 }
 
 
@@ -38,7 +42,7 @@ def perform_milvus_index(gallery: Gallery, options: argparse.Namespace) -> Itera
     from mindeye.retrieval.gallery.milvus.importing import import_gallery
 
     config = milvus_config(engine_of(options))
-    yield f"{config.kind} in {config.name}, collection `{config.collection}`"
+    yield f"{config.name}, collection `{config.collection}`"
     if options.dry_run:
         yield f"{gallery.num_kept:,} vectors of {len(gallery.shards)} shards would be compared"
         return
@@ -47,4 +51,4 @@ def perform_milvus_index(gallery: Gallery, options: argparse.Namespace) -> Itera
         f"{done.num_vectors:,} vectors of {done.num_shards} shards were sent, {done.num_present} "
         f"shards were in, {done.num_dropped} partitions of others were dropped"
     )
-    yield f"collection: {config.collection}, {gallery.num_kept:,} vectors"
+    yield f"collection: {config.collection}, {gallery.num_kept:,} vectors, {done.kind}"

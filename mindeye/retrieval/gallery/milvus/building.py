@@ -1,4 +1,4 @@
-"""How far a Milvus server is with the index that it builds by itself once vectors are in.
+"""Which index a collection has, and how far a Milvus server is that builds it once vectors are in.
 
 Until it is built, searches hang or compare everything. `state` says Finished also while nearly all
 vectors wait, or when building has failed and is tried again without end (2.3.5 without DiskANN
@@ -7,6 +7,8 @@ does so): rows are what tells.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from pymilvus import MilvusClient
 
@@ -15,6 +17,31 @@ from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering
 # Where as many vectors wait for so long, a server is taken for one that cannot build the index:
 # segments of a million vectors of 768 numbers take minutes.
 PATIENCE_S, PAUSE_S = 1_800.0, 2.0
+
+
+def of_collection(client: MilvusClient, config: MilvusConfig) -> MilvusConfig:
+    """What is asked for, with the kind of index that the collection has: Milvus keeps the first.
+
+    Raises:
+        ValueError: another kind or other parameters are asked for.
+    """
+    told = _index(client, config)
+    kept = told["index_type"]
+    # Lite tells parameters below the kind; servers beside it, as text, and not always all.
+    below = told.get("params")
+    built = {**told, **(below if isinstance(below, dict) else {})}
+    other = [
+        f"{name} {one}"
+        for name, one in config.parameters.items()
+        if str(built.get(name, one)).lower() != str(one).lower()
+    ]
+    if config.index not in ("", kept) or other:
+        asked = ", ".join([config.index or kept, *other])
+        raise ValueError(
+            f"`{config.collection}` at {config.uri} has the index {kept} already, not {asked}. "
+            "Leave that out to use it, or give another name with --collection to build another."
+        )
+    return replace(config, index=kept)
 
 
 def wait_until_built(
@@ -69,7 +96,16 @@ def require_built(client: MilvusClient, config: MilvusConfig) -> None:
 
 def _rows(client: MilvusClient, config: MilvusConfig) -> tuple[str, int, int]:
     """State, vectors, and those of them that wait."""
-    with answering(config, "all vectors are in, their index is not known to be built"):
-        (name,) = client.list_indexes(config.collection)
-        told = client.describe_index(config.collection, name)
+    told = _index(client, config)
     return told["state"], int(told["total_rows"]), int(told["pending_index_rows"])
+
+
+def _index(client: MilvusClient, config: MilvusConfig) -> dict[str, Any]:
+    with answering(config, "nothing is known of its index"):
+        names = client.list_indexes(config.collection)
+        if len(names) != 1:
+            raise ValueError(
+                f"`{config.collection}` at {config.uri} has {len(names)} indexes, not the one of "
+                "`mindeye gallery index`. Give another name with --collection."
+            )
+        return client.describe_index(config.collection, names[0])

@@ -7,7 +7,7 @@ from pymilvus import MilvusClient
 from mindeye.retrieval.gallery.engine import Neighbours
 from mindeye.retrieval.gallery.exact import ExactIndex, ordered, require_searchable
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.milvus.building import require_built
+from mindeye.retrieval.gallery.milvus.building import of_collection, require_built
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
 from mindeye.retrieval.gallery.milvus.importing import ROW, VECTOR, require_complete
 
@@ -103,11 +103,13 @@ def open_milvus(gallery: Gallery, config: MilvusConfig) -> MilvusIndex:
 
     Raises:
         OSError: no server answers, or another process has the Lite database open.
-        ValueError: it does not hold exactly the gallery's vectors, or has not built its index yet.
+        ValueError: it does not hold exactly the gallery's vectors, has not built its index yet, or
+            has another one than is asked for.
     """
     client = connect(config)
     with answering(config, "nothing was searched"):
         if client.has_collection(config.collection):
+            config = of_collection(client, config)
             require_built(client, config)
         require_complete(client, gallery, config)
         client.load_collection(config.collection)

@@ -14,7 +14,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient
 
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard
-from mindeye.retrieval.gallery.milvus.building import wait_until_built
+from mindeye.retrieval.gallery.milvus.building import of_collection, wait_until_built
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
 
 ROW, VECTOR, DEFAULT_PARTITION = "row", "vector", "_default"
@@ -40,6 +40,8 @@ class Imported:
     """Shards that were in before."""
     num_dropped: int
     """Partitions of other shards."""
+    kind: str
+    """Of the collection's index."""
 
 
 def partitions_of(gallery: Gallery, config: MilvusConfig) -> list[Partition]:
@@ -84,12 +86,14 @@ def import_gallery(
 
     Raises:
         OSError: the server stopped answering, and the shard is named; or it builds no index.
-        ValueError: the collection is of another form or gallery, or counts differ in the end.
+        ValueError: the collection is of another form, index or gallery, or counts differ in the
+            end.
     """
     client = connect(config)
     try:
         wanted = partitions_of(gallery, config)
         _require_collection(client, gallery, config)
+        config = of_collection(client, config)
         num_dropped = _drop_others(client, gallery, wanted, config)
         sent, present, done = [], 0, 0
         for partition in wanted:
@@ -115,6 +119,7 @@ def import_gallery(
         num_shards=len(sent),
         num_present=present,
         num_dropped=num_dropped,
+        kind=config.kind,
     )
 
 

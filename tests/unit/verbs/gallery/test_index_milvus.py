@@ -65,6 +65,10 @@ def test_an_import_is_told_resumed_and_searched(gallery, tmp_path, capsys):
         (["--uri", "x.db"], "no other engine takes it"),
         (["--engine", "milvus", "--uri", "x.db", "--kind", "hnsw"], "--kind is of the index on"),
         (["--engine", "milvus", "--uri", "x.db", "--check"], "--check is of the index on"),
+        (["--engine", "milvus", "--uri", "x.db", "--recall", "0.9"], "--recall is of the index"),
+        (["--engine", "milvus", "--uri", "x.db", "--memory", "1G"], "--memory is of the index"),
+        (["--engine", "milvus", "--uri", "x.db", "--threads", "1"], "--threads is of the index"),
+        (["--engine", "milvus", "--uri", "x.db", "--seed", "1"], "--seed is of the index"),
         (["--index-type", "HNSW"], "are of Milvus"),
     ],
 )

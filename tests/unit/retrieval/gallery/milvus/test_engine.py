@@ -13,6 +13,7 @@ import pymilvus
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
 from mindeye.retrieval.gallery.milvus import engine
+from mindeye.retrieval.gallery.milvus.building import of_collection
 from mindeye.retrieval.gallery.milvus.client import LITE_KINDS, MilvusConfig, connect
 from mindeye.retrieval.gallery.milvus.engine import open_milvus
 from mindeye.retrieval.gallery.milvus.importing import import_gallery, partitions_of
@@ -201,3 +202,42 @@ def test_in_a_gallery_too_large_for_that_it_says_what_to_do(gallery, config, mon
         index.search(queries_of(3), gallery.num_kept)
     assert index.search(queries_of(3), 16).rows.shape == (3, 16)
     index.close()
+
+
+def test_an_index_is_told_as_it_was_built_and_not_taken_for_another_one(gallery, config):
+    built = replace(config, index="IVF_FLAT", parameters={"nlist": 8})
+    assert import_gallery(gallery, built).kind == "IVF_FLAT"
+    assert import_gallery(gallery, config).kind == "IVF_FLAT"
+    index = open_milvus(gallery, config)
+    index.close()
+    assert index.about.startswith("IVF_FLAT of 833 vectors")
+    with pytest.raises(ValueError, match=r"has the index IVF_FLAT already, not HNSW\. Leave"):
+        import_gallery(gallery, replace(config, index="HNSW"))
+    with pytest.raises(ValueError, match=r"IVF_FLAT already, not IVF_FLAT, nlist 9"):
+        import_gallery(gallery, replace(config, parameters={"nlist": 9}))
+    with pytest.raises(ValueError, match=r"IVF_FLAT already, not FLAT"):
+        open_milvus(gallery, replace(config, index="FLAT"))
+
+
+def test_an_index_is_compared_as_servers_tell_it():
+    class Client(pymilvus.MilvusClient):
+        def __init__(self, names=("vector",)):
+            self.names = names
+
+        def list_indexes(self, collection):
+            return list(self.names)
+
+        def describe_index(self, collection, name):
+            return {
+                "index_type": "IVF_SQ8",
+                "metric_type": "IP",
+                "nlist": "16",
+                "state": "Finished",
+            }
+
+    server = MilvusConfig(uri="http://host:19530")
+    assert of_collection(Client(), replace(server, parameters={"nlist": 16})).kind == "IVF_SQ8"
+    with pytest.raises(ValueError, match="not IVF_SQ8, nlist 8"):
+        of_collection(Client(), replace(server, parameters={"nlist": 8}))
+    with pytest.raises(ValueError, match="has 0 indexes"):
+        of_collection(Client(()), server)
