@@ -10,7 +10,9 @@ from torch.nn.functional import linear
 def row_products(
     first: Float[Tensor, "rows features"], second: Float[Tensor, "others features"]
 ) -> Float[Tensor, "rows others"]:
-    """Every row with every other one: `first @ second.T`."""
+    """Every row with every other one: `first @ second.T`, in the wider of both types."""
+    dtype = torch.promote_types(first.dtype, second.dtype)
+    first, second = first.to(dtype), second.to(dtype)
     needs_torch = first.device.type != "cpu" or first.requires_grad or second.requires_grad
     # Several cores are left to torch: threads of two libraries would wait for each other.
     if needs_torch or torch.get_num_threads() > 1:
@@ -46,6 +48,8 @@ def rough_row_products(
     """
     if not ready.is_mkldnn:
         return row_products(first, ready)
+    if first.dtype != torch.float32:  # oneDNN has no double precision
+        return row_products(first, ready.to_dense())
     return linear(first.to_mkldnn(), ready).to_dense()
 
 

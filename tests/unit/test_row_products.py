@@ -57,3 +57,16 @@ def test_double_precision_and_gradients_and_a_rounding_onednn_are_left_to_plain_
         assert ready_rows(other) is other
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     assert ready_rows(second) is second
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("other", [torch.float32, torch.float64])
+def test_rows_of_another_type_are_multiplied_in_the_wider_one(monkeypatch, threads, other):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    mixed = {torch.float32: torch.float64, torch.float64: torch.float32}[other]
+    first, second = rows(4, 1).to(mixed), rows(6, 2).to(other)
+    expected = first.double() @ second.double().T
+    for products in (row_products(first, second), rough_row_products(first, ready_rows(second))):
+        assert products.dtype == torch.float64
+        torch.testing.assert_close(products, expected, atol=1e-12, rtol=0)
