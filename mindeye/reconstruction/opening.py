@@ -143,6 +143,11 @@ def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> 
             "takes saved scans."
         )
     if subject is not None and subject not in trained:
+        if "given" in provenance:
+            raise LookupError(
+                f"{provenance['paths']['data'][0]} is of subject {trained[0]}, not {subject}. "
+                "Give that subject's folder with --data, or leave --subject out."
+            )
         raise LookupError(
             f"{path} was not trained on subject {subject}; it knows "
             f"{', '.join(str(one) for one in trained)}. Choose one of these with --subject."
@@ -168,12 +173,10 @@ def training_scans(provenance: Mapping[str, Any], index: int) -> PreparedSubject
     """What a run was trained on of one of its subjects; no network is opened.
 
     Raises:
-        FileNotFoundError: the folder is gone.
-        ValueError: it holds other data now.
+        FileNotFoundError, ValueError: the folder is gone, or holds other data now.
     """
-    place = Path(provenance["paths"]["data"][index])
-    prepared = PreparedSubject(place)
-    _require_same_data(place, prepared.manifest, provenance["data"][index])
+    prepared = PreparedSubject(Path(provenance["paths"]["data"][index]))
+    _require_same_data(prepared.path, prepared.manifest, provenance["data"][index])
     return prepared
 
 
@@ -209,8 +212,7 @@ def require_drawable(
     """Refuses a generator that does not take what a run decodes, before its weights are read.
 
     Raises:
-        LookupError: an unknown generator.
-        ValueError: it takes tokens of another shape or form.
+        LookupError, ValueError: unknown, or for tokens of another shape or form.
     """
     require_takes(
         generator,

@@ -112,7 +112,7 @@ def require_whole_folder(out: Path) -> None:
 
 
 def begin_folder(out: Path, identity: Mapping[str, Any], num_bytes: int | None = None) -> None:
-    """Writes manifest.json, or checks that it says the same.
+    """Writes manifest.json, or checks that it says the same; given networks may have moved.
 
     Args:
         num_bytes: that the disk must have room for; None: for small pictures.
@@ -123,12 +123,16 @@ def begin_folder(out: Path, identity: Mapping[str, Any], num_bytes: int | None =
     """
     manifest = out / MANIFEST
     if manifest.exists():
-        found = differences(_comparable(identity), _comparable(read_json(manifest)))
+        saved = read_json(manifest)
+        found = differences(_comparable(identity), _comparable(saved))
         if found:
             raise ValueError(
                 f"{out} holds other reconstructions ({'; '.join(found[:3])[:300]}). "
                 "Choose another folder, or delete this one."
             )
+        given = identity["about"].get("given")
+        if given != saved["about"].get("given"):
+            write_json(manifest, {**saved, "about": {**saved["about"], "given": given}})
         return
     if holds_something(out):
         raise ValueError(f"{out} is not empty and holds no reconstructions. Choose another folder.")
@@ -193,10 +197,12 @@ def blended(
 
 
 def _comparable(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """A run may move: its weights, not its path, tell it from others.
+    """A run may move: its weights, not its path, tell it from others; so may networks given to it.
 
     What an older folder does not tell is as it is by default.
     """
-    about = {name: value for name, value in identity["about"].items() if name != "run"}
+    about = {
+        name: value for name, value in identity["about"].items() if name not in ("run", "given")
+    }
     settings = {**to_mapping(ReconstructionConfig()), **identity["settings"]}
     return {**identity, "settings": settings, "about": {"quirks": [], **about}}

@@ -20,7 +20,7 @@ def scan_order_of(prepared: PreparedSubject) -> ScanOrder:
         raise ValueError(
             f"{(counts > 1).sum()} of {len(counts)} test images in {prepared.path} were shown up "
             f"to {counts.max()} times and their scans are averaged: no run of the scanner is "
-            "theirs. Use --null labels, or give single trials with --embeddings."
+            "theirs. Use --null labels, or give --embeddings of one trial of each image."
         )
     shown = np.argsort(table.trials, kind="stable")
     both = np.stack([table.sessions, table.runs], axis=1)[shown]

@@ -115,6 +115,20 @@ def test_a_converted_run_is_drawn_with_the_published_generator_and_scored(
     assert {"mindeye", "blurry only"} <= {row["system"] for row in rows}
 
 
+def test_networks_may_move_between_two_runs_of_a_command_and_are_found_where_they_are_now(
+    converted, drawing, networks, tmp_path
+):
+    line = drawing("mindeye1", converted("mindeye1"))
+    main(line)
+    drawn = (tmp_path / "out" / "reconstructions.safetensors").stat().st_mtime_ns
+    moved = shutil.copytree(networks.clip, tmp_path / "moved" / networks.clip.name)
+    line[line.index("--clip") + 1] = str(moved)
+    main(line)
+    given = read_json(tmp_path / "out" / "manifest.json")["about"]["given"]
+    assert given == {"clip": str(moved), "vae": str(networks.vae)}
+    assert (tmp_path / "out" / "reconstructions.safetensors").stat().st_mtime_ns == drawn
+
+
 def test_drawing_needs_no_targets_of_all_pictures(
     converted, drawing, tiny_prepared, tmp_path, monkeypatch
 ):
@@ -226,6 +240,8 @@ def test_scans_that_do_not_fit_or_were_trained_on_are_refused(
 ):
     line = drawing("mindeye1", converted("mindeye1"))
     assert "those of the validation among them" in refused([*line, "--split", "validation"], capsys)
+    told = refused([*line, "--subject", "2"], capsys)
+    assert "is of subject 1, not 2. Give that subject's folder" in told
     other = Path(shutil.copytree(tiny_prepared, tmp_path / "other"))
     manifest = read_json(other / "manifest.json")
     line[line.index("--data") + 1] = str(other)
