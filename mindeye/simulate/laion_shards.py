@@ -59,7 +59,7 @@ def write_laion_shards(
 
     Raises:
         LookupError: other columns.
-        ValueError: no vector; `out` holds something else.
+        ValueError: no vector; `out` holds something else, or more vectors.
         OSError: the disk is too full.
     """
     if columns not in COLUMNS:
@@ -68,6 +68,7 @@ def write_laion_shards(
         raise ValueError(f"{num_vectors} vectors in shards of {per_shard} are none. Ask for some.")
     vectors = vectors or ClusteredVectors()
     _mark(out, _identity(vectors, per_shard, columns))
+    _require_no_more(out, num_vectors)
     starts = range(0, num_vectors, per_shard)
     digits = max(4, len(str(len(starts) - 1)))
     for number, start in enumerate(starts):
@@ -95,6 +96,16 @@ def _mark(out: Path, identity: dict[str, Any]) -> None:
         raise ValueError(f"{out} holds something else. Choose a new folder.")
     else:
         write_json(marker, identity)
+
+
+def _require_no_more(out: Path, num_vectors: int) -> None:
+    """Shards that are there stay: fewer vectors would cut the last one and leave those behind."""
+    there = sum(map(_rows_of, (out / "metadata").glob("metadata_*.parquet")))
+    if there > num_vectors:
+        raise ValueError(
+            f"{out} holds {there:,} made-up vectors, more than {num_vectors:,}. Choose another "
+            f"folder, or ask for {there:,} or more."
+        )
 
 
 def _write_shard(

@@ -81,6 +81,16 @@ def test_another_seed_and_no_vector_are_refused(mix, capsys, contents, tmp_path)
     assert contents(out) == before
 
 
+def test_fewer_than_are_there_are_refused_and_all_stay(mix, capsys, contents):
+    out, _ = mix(100)
+    before = contents(out)
+    for count in (99, 40, 7):
+        with pytest.raises(SystemExit):
+            mix(count)
+        assert f"holds 100 made-up vectors, more than {count}" in capsys.readouterr().err
+        assert contents(out) == before
+
+
 def test_a_gallery_without_pictures_is_refused(own_gallery, mix, capsys, tmp_path):
     network = open_gallery(own_gallery).network
     out, _ = mix(40)
