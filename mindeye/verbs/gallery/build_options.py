@@ -51,7 +51,7 @@ def _add_pictures(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--clip", type=Path, metavar="FOLDER", help=clip)
     tokens = "keep all tokens too, for second-order selection (of ViT-L/14 395 kB a picture)"
     group.add_argument("--tokens", action="store_true", help=tokens)
-    largest = "larger pictures are skipped (default: 100 million)"
+    largest = "larger pictures are skipped (default: 100 million; at most 178956970)"
     group.add_argument("--max-pixels", type=int, help=largest)
     refuse = "share of pictures that may be undecodable before it stops (default: 0.1)"
     group.add_argument("--max-skipped", type=float, metavar="SHARE", help=refuse)

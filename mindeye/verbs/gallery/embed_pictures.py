@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from mindeye.files import sha256_of, write_text
@@ -27,6 +28,9 @@ from mindeye.retrieval.gallery.sources.filters import GalleryFilters, kept_rows
 from mindeye.retrieval.gallery.sources.picture_table import row_of, told_by_key, write_table
 from mindeye.retrieval.gallery.sources.row_file import RowFile, row_file
 from mindeye.targets.clip import ClipTarget
+
+# Pillow refuses pictures of more pixels by itself.
+DECODED_AT_MOST = 2 * Image.MAX_IMAGE_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,11 @@ class EmbeddingConfig:
         for name in ("max_pixels", "batch_size", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
+        if self.max_pixels > DECODED_AT_MOST:
+            raise ValueError(
+                f"max_pixels is {self.max_pixels:,}, but Pillow decodes no picture of more than "
+                f"{DECODED_AT_MOST:,}. Choose that or less."
+            )
 
 
 def embed_shard(

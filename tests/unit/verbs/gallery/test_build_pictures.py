@@ -220,3 +220,8 @@ def test_a_gallery_of_a_simulated_source_says_so(folder, build):
     gallery, screen = build(folder)
     assert gallery.about["simulated"] == {"seed": 1}
     assert "SIMULATED" in screen
+
+
+def test_more_pixels_than_are_ever_decoded_cannot_be_allowed(folder, refusal):
+    """Pillow's own limit would skip such a picture, whatever was asked for."""
+    assert "178,956,970. Choose that or less" in refusal(folder, "--max-pixels", "178956971")
