@@ -14,7 +14,7 @@ Filters change which rows can be found, never what a row means.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,10 +101,15 @@ class Gallery:
             found[places] = self.embeddings(shard)[rows[places] - shard.first]
         return found
 
-    def records(self, rows: Int[np.ndarray, "rows"]) -> list[dict[str, Any]]:
+    def records(
+        self, rows: Int[np.ndarray, "rows"], columns: Collection[str] | None = None
+    ) -> list[dict[str, Any]]:
         """Metadata of gallery rows in their order: the source's columns, and `row`.
 
         Reads only the row groups that hold them.
+
+        Args:
+            columns: of these, those that a shard has; None: all.
 
         Raises:
             LookupError: no such gallery row.
@@ -116,7 +121,7 @@ class Gallery:
             shard = self.shards[number]
             told: list[dict[str, Any]] = [{} for _ in places]
             if shard.metadata is not None:
-                told = table_rows(self.path / shard.metadata, rows[places] - shard.first)
+                told = table_rows(self.path / shard.metadata, rows[places] - shard.first, columns)
             for place, one in zip(places, told, strict=True):
                 found[place] = {**one, "row": int(rows[place])}
         return found

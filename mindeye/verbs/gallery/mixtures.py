@@ -56,7 +56,7 @@ def mixed_vectors(gallery: Gallery, seed: int) -> MixedVectors:
     embeddings = gallery.vectors(rows)
     return MixedVectors(
         embeddings=embeddings,
-        names=[_name_of(record) for record in gallery.records(rows)],
+        names=[_name_of(record) for record in gallery.records(rows, (*CAPTIONS, *KEYS))],
         checksum=hashlib.sha256(embeddings.tobytes()).hexdigest(),
         seed=seed,
     )

@@ -42,6 +42,7 @@ def answers(
     rows: Int64[np.ndarray, "found"],
 ) -> list[dict[str, Any]]:
     """What was found for one query, best first: `COLUMNS`."""
+    records = gallery.records(rows, (*KEYS, *ADDRESSES, "path", *CAPTIONS))
     return [
         {
             "query": query,
@@ -53,7 +54,7 @@ def answers(
             "path": record.get("path"),
             "caption": first_of(record, CAPTIONS),
         }
-        for rank, (score, record) in enumerate(zip(scores, gallery.records(rows)), start=1)
+        for rank, (score, record) in enumerate(zip(scores, records), start=1)
     ]
 
 

@@ -24,7 +24,7 @@ class GalleryPicture:
 
     row: int
     record: dict[str, Any]
-    """Its metadata, as `Gallery.records` gives it."""
+    """Of its metadata what tells where it is and whether it is the same."""
     file: Path | None
     """The picture's file, or the tar that holds it; None where only the address is known."""
     offset: int | None
@@ -65,7 +65,8 @@ def pictures(gallery: Gallery, rows: Int[np.ndarray, "rows"]) -> list[GalleryPic
         LookupError: no such gallery row.
         ValueError: damaged metadata.
     """
-    return [_picture(gallery, record) for record in gallery.records(rows)]
+    columns = ("path", "offset", "size", "sha256", *ADDRESSES)
+    return [_picture(gallery, record) for record in gallery.records(rows, columns)]
 
 
 def _picture(gallery: Gallery, record: dict[str, Any]) -> GalleryPicture:

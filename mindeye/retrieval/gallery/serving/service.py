@@ -191,7 +191,8 @@ class GalleryService:
         return found
 
     def _records(self, rows: Int64[np.ndarray, "rows"]) -> list[dict[str, str]]:
-        return [told(record) for record in self.gallery.records(rows)]
+        columns = [column for columns in TOLD.values() for column in columns]
+        return [told(record) for record in self.gallery.records(rows, columns)]
 
 
 def told(record: Mapping[str, Any]) -> dict[str, str]:

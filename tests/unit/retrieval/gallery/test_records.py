@@ -12,6 +12,7 @@ import pytest
 
 from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
 from mindeye.retrieval.gallery.pictures.places import pictures
+from mindeye.verbs.gallery.searchable import answers
 
 WIDTH, COUNTS = 4, (5, 0, 7)
 NOBODY = np.array([], dtype=np.int64)
@@ -92,6 +93,31 @@ def test_only_the_row_groups_that_hold_them_are_read(gallery, monkeypatch):
     )
     gallery.records(np.array([9, 8]))  # rows 4 and 3 of the last shard: its second group of three
     assert read == [1]
+
+
+def test_only_the_columns_that_are_asked_for_are_decoded(gallery, monkeypatch):
+    decoded = []
+    plain = parquet.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        parquet.ParquetFile,
+        "read_row_group",
+        lambda file, group, names: decoded.append(names) or plain(file, group, names),
+    )
+    rows = np.array([11, 0])
+    every = gallery.records(rows)
+    decoded.clear()
+    found = gallery.records(rows, ("caption", "size", "of another source"))
+    assert found == [{name: one[name] for name in ("row", "caption", "size")} for one in every]
+    assert decoded == [["caption", "size"]] * 2
+    assert [one["caption"] for one in answers(gallery, "", np.zeros(2, np.float32), rows)] == [
+        "caption 11",
+        "caption 0",
+    ]
+    pictures(gallery, rows)
+    assert not {"sha256", "size", "offset"} & {*decoded[2], *decoded[3]}
+    assert all("caption" not in names for names in decoded[4:])
+    # A row that is not there is one also where nothing of it is asked for.
+    assert gallery.records(rows, ("of another source",)) == [{"row": 11}, {"row": 0}]
 
 
 def test_pictures_are_read_from_files_and_from_within_tars(gallery):
