@@ -9,7 +9,7 @@ from mindeye.config import dump_yaml
 from mindeye.report.banner import SIMULATED
 from mindeye.types import MetricRow
 
-# Verb -> the library function behind it, and arguments that parse.
+# Verb, or an action of one -> the library function behind it, and arguments that parse.
 FUNCTION_OF = {
     "demo": "mindeye.verbs.demonstration.demo.run_demo",
     "simulate": "mindeye.verbs.simulate.simulate_subject",
@@ -32,6 +32,7 @@ FUNCTION_OF = {
     "refine": "mindeye.verbs.refine.refine_folder",
     "bench": "mindeye.verbs.retrieval.retrieval_benchmark.benchmark",
     "gallery": "mindeye.verbs.gallery.build_request.request_of",
+    "gallery mixtures": "mindeye.verbs.gallery.mixtures.write_mixtures",
 }
 
 
@@ -78,6 +79,7 @@ def arguments_of(tmp_path, config_path):
         "refine": ["refine", run, "--captions", "c.tsv", "--generator-source", run, "--out", out],
         "bench": ["bench", "retrieval", run],
         "gallery": ["gallery", "build", str(tmp_path / "absent"), "--out", out],
+        "gallery mixtures": ["gallery", "mixtures", run, "--out", out, "--vectors", "9"],
     }
 
 
@@ -121,7 +123,7 @@ def test_help_lists_every_verb_and_version_tells_it(capsys):
     assert __version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", {**VERBS, **FUNCTION_OF})
 def test_ctrl_c_ends_every_verb_with_130_and_says_how_to_go_on(
     verb, arguments_of, monkeypatch, capsys
 ):
@@ -135,7 +137,7 @@ def test_ctrl_c_ends_every_verb_with_130_and_says_how_to_go_on(
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", {**VERBS, **FUNCTION_OF})
 def test_a_full_disk_ends_every_verb_with_2_and_one_message(
     verb, arguments_of, monkeypatch, capsys
 ):
