@@ -1,18 +1,15 @@
 """Training recipes against each other on simulated subjects: same scans, same scores."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from mindeye.config import differences, to_mapping
 from mindeye.data.prepare import prepare_nsd
 from mindeye.files import read_json, write_json, write_text
-from mindeye.metrics.facts import METRIC_FACTS
-from mindeye.metrics.statistics import difference_row, metric_row
 from mindeye.reconstruction.opening import open_run
 from mindeye.reconstruction.scoring import picture_scores
 from mindeye.reconstruction.settings import (
@@ -20,8 +17,7 @@ from mindeye.reconstruction.settings import (
     ReconstructionConfig,
     published_settings,
 )
-from mindeye.report.banner import SIMULATED
-from mindeye.report.tables import format_interval, rows_as_records, write_rows_tsv
+from mindeye.report.tables import rows_as_records, write_rows_tsv
 from mindeye.run import RunFolder
 from mindeye.run_identity import PLACES
 from mindeye.simulate.nsd_tree import simulate_nsd_tree
@@ -31,6 +27,12 @@ from mindeye.targets.metric_networks.network import own_clip
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.loop import train
 from mindeye.types import MetricRow
+from mindeye.verbs.benchmarks.comparison_tables import (
+    ComparisonConfig,
+    PerImage,
+    comparison_rows,
+    markdown,
+)
 from mindeye.verbs.demonstration.demo_baselines import Watch, pools_of
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import reconstruct_run
@@ -41,29 +43,26 @@ from mindeye.verbs.retrieval.retrieve import RETRIEVAL_QUIRKS, retrieve_run
 OF_THE_RECIPE = ("averaged_outputs", "late_start_ddim")
 CANDIDATES = 3
 
-PerImage = dict[str, Float[np.ndarray, "images"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonConfig:
-    preset: str = "nsd-like"
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One simulated subject, and one training of every recipe, for each."""
-    num_images: int = 100
-    """Test images that are drawn; retrieval uses all."""
-    reference: str = "ours"
-    """The recipe that the others are compared with."""
+Start = Callable[[Path], Path]
+"""Folder of a subject, with the runs of the recipes before -> run that a training starts from."""
 
 
 def compare_recipes(
-    recipes: Mapping[str, ExperimentConfig], work: Path, config: ComparisonConfig, watch: Watch
+    recipes: Mapping[str, ExperimentConfig],
+    work: Path,
+    config: ComparisonConfig,
+    watch: Watch,
+    starts: Mapping[str, Start] | None = None,
 ) -> list[MetricRow]:
     """Trains every recipe on every subject and scores all; a rerun goes on where it stopped.
 
-    Rows hold each recipe on each subject, each on all subjects' images together, and there the
+    Rows hold each recipe on each subject, each on all subjects' images together, and of both the
     paired differences from the reference. Their intervals are over the images of these subjects
     and trainings: a handful of seeds is too few to tell how other ones would differ.
     WORK/comparison.{json,tsv,md} hold them.
+
+    Args:
+        starts: of recipes that train on from a run of the same subject.
 
     Raises:
         LookupError: the reference is not among the recipes.
@@ -75,7 +74,7 @@ def compare_recipes(
             "Name its configuration file too."
         )
     scores = {
-        (name, seed): scores_of(name, recipe, work, config, seed, watch)
+        (name, seed): scores_of(name, recipe, work, config, seed, watch, (starts or {}).get(name))
         for seed in config.seeds
         for name, recipe in recipes.items()
     }
@@ -94,6 +93,7 @@ def scores_of(
     config: ComparisonConfig,
     seed: int,
     watch: Watch,
+    start: Start | None = None,
 ) -> PerImage:
     """Per-image scores of one recipe on one subject, from the disk where they are there already.
 
@@ -113,9 +113,10 @@ def scores_of(
         return {metric: np.asarray(values) for metric, values in content["scores"].items()}
     label = f"seed {seed}, {name}: "
     prepared = prepared_subject(place, config.preset, seed, watch)
+    start_from = start(place) if start else recipe.start_from
     training = watch(f"{label}train")
     run = train(
-        replace(recipe, data=(prepared,), seed=seed),
+        replace(recipe, data=(prepared,), seed=seed, start_from=start_from),
         place / name / "run",
         progress=lambda done, total, _values: training(done, total),
         embed_progress=watch(f"{label}embed images"),
@@ -187,65 +188,3 @@ def decoding_quirks(run: RunFolder, concerned: Sequence[str]) -> list[str]:
     """Those of the recipe that concern a verb, as a command line gives them."""
     on = run.quirks().switched_on()
     return [f"{name}=on" for name in OF_THE_RECIPE if name in on and name in concerned]
-
-
-def comparison_rows(
-    scores: Mapping[tuple[str, int], PerImage], config: ComparisonConfig
-) -> list[MetricRow]:
-    """Each subject, all subjects' images together, and paired differences of those."""
-    rng = np.random.default_rng(0)
-    names = list(dict.fromkeys(name for name, _ in scores))
-    metrics = list(next(iter(scores.values())))
-    rows = []
-    for metric in metrics:
-        together = {
-            name: np.concatenate([scores[name, seed][metric] for seed in config.seeds])
-            for name in names
-        }
-        systems = {
-            **{f"{name}, seed {seed}": scores[name, seed][metric] for name, seed in scores},
-            **together,
-        }
-        chance, better = _about(metric)
-        for system, values in systems.items():
-            rows.append(metric_row(system, metric, values, rng, chance=chance, better=better))
-        for name in names:
-            if name != config.reference:
-                pair = (together[name], together[config.reference])
-                rows.append(difference_row((name, config.reference), metric, pair, rng))
-    return rows
-
-
-def _about(metric: str) -> tuple[float | None, str]:
-    facts = METRIC_FACTS.get(metric)
-    return (facts.chance, facts.better) if facts else (1 / int(metric.rsplit(" ", 1)[1]), "higher")
-
-
-def markdown(rows: Sequence[MetricRow], names: Sequence[str], config: ComparisonConfig) -> str:
-    """The table for the documentation: recipes as columns."""
-    by_key = {(row.metric, row.system): row for row in rows}
-    metrics = list(dict.fromkeys(row.metric for row in rows))
-    lines = [f"| {SIMULATED} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for metric in metrics:
-        cells = [format_interval(by_key[metric, name]) for name in names]
-        lines.append(f"| {metric} | " + " | ".join(cells) + " |")
-        seeds = [
-            ", ".join(
-                f"{by_key[metric, f'{name}, seed {seed}'].value:.3f}" for seed in config.seeds
-            )
-            for name in names
-        ]
-        lines.append("| - each seed | " + " | ".join(seeds) + " |")
-        differences = [
-            format_interval(row) if (row := _difference(rows, metric, name, config)) else "-"
-            for name in names
-        ]
-        lines.append(f"| - minus {config.reference}, paired | " + " | ".join(differences) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _difference(
-    rows: Sequence[MetricRow], metric: str, name: str, config: ComparisonConfig
-) -> MetricRow | None:
-    wanted = metric, f"{name} minus {config.reference}"
-    return next((row for row in rows if (row.metric, row.system) == wanted), None)

@@ -39,6 +39,7 @@ def test_differences_are_paired_over_the_images_of_all_subjects():
     assert list(rows) == [
         *("ours, seed 0", "other, seed 0", "ours, seed 1", "other, seed 1"),
         *("ours", "other", "other minus ours"),
+        *("other minus ours, seed 0", "other minus ours, seed 1"),
     ]
     ours, other = (
         np.concatenate([given[name, seed][METRIC] for seed in (0, 1)]) for name in ("ours", "other")
@@ -51,6 +52,12 @@ def test_differences_are_paired_over_the_images_of_all_subjects():
     assert found.value == pytest.approx(expected.value)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.02)
     assert found.high < 0
+    alone = rows["other minus ours, seed 1"]
+    difference = given["other", 1][METRIC] - given["ours", 1][METRIC]
+    assert (alone.value, alone.n) == (pytest.approx(difference.mean()), 30)
+    # Of half the images: wider, by the root of two.
+    ratio = (alone.high - alone.low) / (found.high - found.low)
+    assert ratio == pytest.approx(2**0.5, rel=0.25)
 
 
 def test_the_table_names_the_simulation_and_shows_every_seed():
@@ -62,8 +69,10 @@ def test_the_table_names_the_simulation_and_shows_every_seed():
         f"| {METRIC}",
         "| - each seed",
         "| - minus ours, paired",
+        "| - the same, seed 0",
+        "| - the same, seed 1",
     ]
-    assert table[4].split(" | ")[1] == "-"
+    assert [line.split(" | ")[1] for line in table[4:]] == ["-"] * 3
     assert all(line.count("|") == 4 for line in table)
 
 
@@ -98,7 +107,8 @@ def test_every_recipe_is_trained_on_the_same_subject_and_scored_alike(
     assert drawn == ["ours", "mindeye2"]
     systems = {row.system for row in rows}
     assert systems == {
-        *("ours", "mindeye2", "ours, seed 0", "mindeye2, seed 0", "mindeye2 minus ours")
+        *("ours", "mindeye2", "ours, seed 0", "mindeye2, seed 0"),
+        *("mindeye2 minus ours", "mindeye2 minus ours, seed 0"),
     }
     content = json.loads((tmp_path / "comparison.json").read_text())
     assert content["simulated"]["simulated"] is True
