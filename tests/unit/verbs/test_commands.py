@@ -60,10 +60,13 @@ def test_a_dry_run_prints_counts_and_bytes_and_writes_nothing(
     before = contents(tmp_path)
     main([*arguments_of["reconstruct"], "--dry-run"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "2 test images of subject 1"
-    assert lines[1] == "1 candidates for each: 2 pictures to draw"
-    assert lines[2] == "about 3.1 MB of disk, pictures 32 pixels wide. Nothing was written."
-    assert lines[3:] == [SIMULATED]
+    assert lines == [
+        "scenes draws: 1 steps, guidance 2, strength 0.7",
+        "2 test images of subject 1",
+        "1 candidates for each: 2 pictures to draw",
+        "about 3.1 MB of disk, pictures 32 pixels wide. Nothing was written.",
+        SIMULATED,
+    ]
     assert contents(tmp_path) == before
 
 

@@ -189,7 +189,8 @@ def test_a_dry_run_checks_and_counts_and_writes_nothing(line, tmp_path, contents
     lines = capsys.readouterr().out.splitlines()
     assert contents(tmp_path) == before
     assert "23 trials of 8 images: 16 pictures to draw" in lines
-    assert lines[0].startswith("passed voxel count")
+    assert lines[0].startswith("scenes draws: ")
+    assert lines[1].startswith("passed voxel count")
     assert lines[-1] == SIMULATED
 
 
