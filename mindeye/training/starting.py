@@ -35,7 +35,7 @@ def start_hash(path: Path) -> str:
 def origin_of(path: Path) -> dict[str, Any]:
     """What a run that was trained on must go on telling of the one that it started from."""
     about = RunFolder(path=path).provenance()
-    told = ("converted", "simulated", "quirks", "networks", "versions", "started_from")
+    told = ("converted", "compacted", "simulated", "quirks", "networks", "versions", "started_from")
     scans = [
         {**named_dataset(one), **{key: one[key] for key in ("subject", "roi", "sessions")}}
         for one in about.get("data", [])

@@ -52,6 +52,7 @@ def test_a_compacted_run_is_no_training_but_one_to_start_from(
         train(config, run.path)
     tuned = train(replace(config, start_from=run.path), tmp_path / "tuned")
     assert load_decoder(tuned.path).config.token_head == LowRankHeadConfig(rank=RANK)
+    assert tuned.provenance()["started_from"]["compacted"] == run.provenance()["compacted"]
 
 
 def test_what_cannot_be_compacted_is_refused_and_nothing_is_written(finished_run, tmp_path):
