@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye.retrieval.gallery.sources.building import Building, BuiltShard
+from mindeye.verbs.device import require_device
 from mindeye.verbs.gallery.build import (
     BuildResult,
     Progress,
@@ -98,6 +99,7 @@ def build_one(given: tuple[tuple[str, Any], ...], number: int, listing: str) -> 
         listing: of the shard where the tasks were given out.
 
     Raises:
+        LookupError: no such device here.
         ValueError: another shard has this number here.
     """
     request, building = _begun(given)
@@ -117,6 +119,7 @@ def build_one(given: tuple[tuple[str, Any], ...], number: int, listing: str) -> 
 def _begun(given: tuple[tuple[str, Any], ...]) -> tuple[BuildRequest, Building]:
     """Of a worker, with the CLIP that it has loaded."""
     request = request_of(dict(given))
+    require_device(request.device)
     return request, start(request)
 
 

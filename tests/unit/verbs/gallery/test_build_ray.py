@@ -92,7 +92,9 @@ def test_a_cluster_that_is_not_there_is_named(laion, with_ray, tmp_path, capsys)
     assert not (tmp_path / "out" / "gallery.json").exists()
 
 
-def test_files_that_are_others_where_a_task_runs_are_refused(laion, tmp_path):
+def test_files_that_are_others_where_a_task_runs_and_devices_that_are_none_are_refused(
+    laion, tmp_path
+):
     given = {"source": laion, "out": tmp_path / "out", "device": "cpu", "form": None}
     given |= dict.fromkeys(
         ("licence", "clip", "network", "shard_index", "num_shards", "max_skipped", "tokens")
@@ -102,6 +104,9 @@ def test_files_that_are_others_where_a_task_runs_are_refused(laion, tmp_path):
     )
     with pytest.raises(ValueError, match="holds other files where a task ran"):
         build_ray.build_one(tuple(given.items()), 1, "of another file")
+    # A cluster's first machine does not know which devices there are where tasks run.
+    with pytest.raises(LookupError, match="cudaa"):
+        build_ray.build_one(tuple({**given, "device": "cudaa"}.items()), 1, "of another file")
 
 
 def test_a_missing_extra_is_named_with_what_does_without(laion, tmp_path, capsys, monkeypatch):
