@@ -1,6 +1,7 @@
 """`mindeye compact`: its options, and what it says; imports nothing that is slow."""
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +16,15 @@ def compact_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("run", type=Path, help="a finished run with a dense token head")
     rank = "numbers that all tokens are made from; fewer are smaller and say less"
     verb.add_argument("--rank", type=int, required=True, help=rank)
-    verb.add_argument("--out", type=Path, required=True, help="folder of the compacted run")
+    out = "folder of the compacted run; its tuning.yaml trains on from there (`mindeye train`)"
+    verb.add_argument("--out", type=Path, required=True, help=out)
     return verb
 
 
 def perform_compact(options: argparse.Namespace) -> Iterator[str]:
     """Compacts the run; gives lines for the screen."""
     from mindeye.report.banner import SIMULATED
-    from mindeye.verbs.training.compact import compact_run
+    from mindeye.verbs.training.compact import TUNING_FILE, compact_run
 
     run = compact_run(options.run, options.out, options.rank, progress=watch("hidden states"))
     before, after = (
@@ -31,5 +33,7 @@ def perform_compact(options: argparse.Namespace) -> Iterator[str]:
     )
     yield f"weights: {before:.1f} MB before, {after:.1f} MB after"
     yield f"run: {run.path}"
+    tuning = shlex.join(["mindeye", "train", str(run.path / TUNING_FILE), "--out"])
+    yield f"to make up for what it lost: {tuning} NEW"
     if run.provenance()["simulated"] is not None:
         yield SIMULATED

@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mindeye.config import load_yaml
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.models.token_head import LowRankHead, LowRankHeadConfig
 from mindeye.run import RunFolder
+from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.loop import train
 from mindeye.verbs.retrieval.retrieve import retrieve_run
 from mindeye.verbs.training import compact
-from mindeye.verbs.training.compact import compact_run
+from mindeye.verbs.training.compact import compact_run, tuning_of
 
 RANK = 4
 
@@ -53,6 +55,27 @@ def test_a_compacted_run_is_no_training_but_one_to_start_from(
     tuned = train(replace(config, start_from=run.path), tmp_path / "tuned")
     assert load_decoder(tuned.path).config.token_head == LowRankHeadConfig(rank=RANK)
     assert tuned.provenance()["started_from"]["compacted"] == run.provenance()["compacted"]
+
+
+def test_tuning_goes_on_as_the_training_did_for_fewer_epochs_at_a_smaller_rate(
+    finished_run, tmp_path
+):
+    run = compact_run(finished_run, tmp_path / "small", RANK)
+    tuning = load_yaml(ExperimentConfig, run.path / "tuning.yaml")
+    assert tuning.start_from == run.path.resolve()
+    assert tuning.decoder.token_head == LowRankHeadConfig(rank=RANK)
+    trained = load_yaml(ExperimentConfig, finished_run / "config.yaml")
+    of_training, of_tuning = trained.schedule, tuning.schedule
+    assert of_tuning.learning_rate == pytest.approx(0.3 * of_training.learning_rate)
+    long = replace(trained, schedule=replace(of_training, num_epochs=240))
+    assert tuning_of(long, RANK, None).schedule.num_epochs == 64
+    assert 1 <= of_tuning.num_epochs <= of_training.num_epochs
+    same = {"num_epochs": of_training.num_epochs, "learning_rate": of_training.learning_rate}
+    assert replace(of_tuning, **same) == of_training
+    back = replace(tuning, schedule=of_training, decoder=trained.decoder, start_from=None)
+    assert back == trained
+    tuned = train(tuning, tmp_path / "tuned")
+    assert load_decoder(tuned.path).config == load_decoder(run.path).config
 
 
 def test_what_cannot_be_compacted_is_refused_and_nothing_is_written(finished_run, tmp_path):
