@@ -3,6 +3,7 @@
 python eval/benchmarks/token_heads.py --costs                                 # counts; seconds
 OMP_NUM_THREADS=1 python eval/benchmarks/token_heads.py --costs --rounds 5    # and times; 8 GB
 OMP_NUM_THREADS=1 python eval/benchmarks/token_heads.py --work NEW            # trainings; hours
+... --work NEW --heads dense "rank 600 of dense"    # 15 minutes a seed on one CPU core
 
 Killed and started again, the trainings go on. WORK/comparison.md holds their table.
 """
@@ -24,7 +25,15 @@ from mindeye.verbs.benchmarks.token_head_costs import (
     head_times,
     measure_head,
 )
-from mindeye.verbs.benchmarks.token_heads import DENSE, MINDEYE1_TOKENS, WIDTH, recipes_of
+from mindeye.verbs.benchmarks.token_heads import (
+    COMPACTED,
+    DENSE,
+    HEADS,
+    MINDEYE1_TOKENS,
+    WIDTH,
+    compacted_start,
+    recipes_of,
+)
 from mindeye.verbs.progress import watch
 
 CONFIGS = Path(__file__).parents[2] / "train" / "configs"
@@ -43,6 +52,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=WIDTH, help="of what is measured")
     parser.add_argument("--preset", default="nsd-like", help="of the simulated subjects")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    heads = "compare these with the dense one (default: all)"
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=list(HEADS), help=heads)
     parser.add_argument("--images", type=int, default=100, help="test images to draw")
     arguments = parser.parse_args()
     size = arguments.width, arguments.rounds
@@ -63,7 +74,10 @@ def main() -> None:
         reference=DENSE,
     )
     recipes = recipes_of(load_yaml(ExperimentConfig, CONFIGS / "simulated.yaml"))
-    print(format_rows(compare_recipes(recipes, arguments.work, config, watch)))
+    rank = recipes[COMPACTED].decoder.token_head.rank
+    chosen = {name: one for name, one in recipes.items() if name in (DENSE, *arguments.heads)}
+    starts = {COMPACTED: lambda place: compacted_start(place, rank)}
+    print(format_rows(compare_recipes(chosen, arguments.work, config, watch, starts)))
     print(f"table: {arguments.work / 'comparison.md'}")
     print(SIMULATED)
 

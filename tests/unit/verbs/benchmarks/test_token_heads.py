@@ -2,9 +2,13 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mindeye.config import load_yaml
+from mindeye.files import sha256_of
 from mindeye.models.low_level import LowLevelConfig
 from mindeye.models.token_head import (
     LowRankHeadConfig,
@@ -12,7 +16,11 @@ from mindeye.models.token_head import (
     WindowHeadConfig,
     num_weights,
 )
+from mindeye.run import RunFolder
+from mindeye.training.experiment import ExperimentConfig
+from mindeye.verbs.benchmarks import compare_recipes as comparing
 from mindeye.verbs.benchmarks import token_head_costs
+from mindeye.verbs.benchmarks.compare_recipes import ComparisonConfig, compare_recipes
 from mindeye.verbs.benchmarks.token_head_costs import (
     HeadTime,
     cost_table,
@@ -21,7 +29,14 @@ from mindeye.verbs.benchmarks.token_head_costs import (
     head_times,
     measure_head,
 )
-from mindeye.verbs.benchmarks.token_heads import DENSE, HEADS, recipes_of, scaled_head
+from mindeye.verbs.benchmarks.token_heads import (
+    COMPACTED,
+    DENSE,
+    HEADS,
+    compacted_start,
+    recipes_of,
+    scaled_head,
+)
 
 FULL, SIMULATED = (4096, 257, 768), (512, 26, 128)
 
@@ -33,6 +48,7 @@ def test_a_scaled_head_holds_the_share_that_it_holds_at_full_size():
         "rank 512": LowRankHeadConfig(rank=57),
         "code 128": TokenCodeHeadConfig(code_width=21),
         "window 680": WindowHeadConfig(window=85),
+        "rank 600 of dense": LowRankHeadConfig(rank=66),
     }
     for name, head in HEADS.items():
         shares = [
@@ -47,10 +63,54 @@ def test_recipes_differ_in_their_token_head_alone(tiny_experiment):
     recipes = recipes_of(tiny_experiment)
     assert recipes[DENSE] == tiny_experiment
     heads = [recipe.decoder.token_head for recipe in recipes.values()]
-    assert len(set(heads)) == len(HEADS)
-    for recipe in recipes.values():
+    assert len(set(heads)) == len(recipes) == len(HEADS)
+    for name in recipes.keys() - {COMPACTED}:
+        recipe = recipes[name]
         dense = replace(recipe.decoder, token_head=None)
         assert replace(recipe, decoder=dense) == tiny_experiment
+
+
+@pytest.fixture
+def compared(tiny_experiment, tiny_prepared, tmp_path, monkeypatch):
+    """The dense head and its compacted one, compared on one subject."""
+    recipes = recipes_of(tiny_experiment)
+    monkeypatch.setattr(comparing, "prepared_subject", lambda *_: tiny_prepared)
+    monkeypatch.setattr(comparing, "picture_scores_of", lambda *_: {"PixCorr": np.ones(8)})
+    config = ComparisonConfig(seeds=(0,), num_images=8, reference=DENSE)
+    rank = recipes[COMPACTED].decoder.token_head.rank
+    starts = {COMPACTED: lambda place: compacted_start(place, rank)}
+    chosen = {name: recipes[name] for name in (DENSE, COMPACTED)}
+    compare_recipes(chosen, tmp_path, config, lambda title: lambda done, total: None, starts=starts)
+    return recipes[COMPACTED], tmp_path / "seed0"
+
+
+def test_the_compacted_head_is_that_of_the_dense_run_trained_on_as_compact_says(compared):
+    recipe, place = compared
+    start = place / COMPACTED / "compacted"
+    written = load_yaml(ExperimentConfig, start / "tuning.yaml")
+    tuned = load_yaml(ExperimentConfig, place / COMPACTED / "run" / "config.yaml")
+    assert replace(written, data=tuned.data, seed=0) == tuned
+    assert tuned.start_from == start.resolve()
+    assert replace(tuned, data=recipe.data, start_from=None, seed=recipe.seed) == recipe
+    dense = RunFolder(path=place / DENSE / "run")
+    compacted = RunFolder(path=start).provenance()["compacted"]
+    assert compacted["weights"] == sha256_of(dense.weights_path)
+    # What lies there is not made again.
+    before = (start / "weights.safetensors").stat().st_mtime_ns
+    assert compacted_start(place, recipe.decoder.token_head.rank) == start
+    assert (start / "weights.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["mindeye1_subj01.yaml", "mindeye2_finetune_40_sessions.yaml"])
+def test_the_compacted_head_leaves_a_third_of_the_published_decoders(name):
+    configs = Path(__file__).parents[4] / "train" / "configs"
+    decoder = load_yaml(ExperimentConfig, configs / name).decoder
+    system = full_size_systems(decoder, decoder)[name.startswith("mindeye2")]
+    dense, compact = (
+        sum(one.numel() for one in system.with_head(HEADS[head]).parameters())
+        for head in (DENSE, COMPACTED)
+    )
+    assert dense >= 3 * compact
 
 
 @pytest.fixture
@@ -71,6 +131,7 @@ def test_operations_are_two_for_each_multiplication_of_three_passes(system):
         "rank 512": 6 * 32 * 512 * (700 + outputs),
         "code 128": 6 * 32 * 128 * (700 * 257 + outputs),
         "window 680": 6 * 32 * 680 * outputs,
+        "rank 600 of dense": 6 * 32 * 600 * (700 + outputs),
     }
 
 
@@ -106,7 +167,7 @@ def test_times_are_those_of_other_processes_and_stand_in_the_table(system, tmp_p
     times = head_times(tmp_path / "program.py", 64, 3, lambda done, total: None)
     assert asked[1] == ["--measure", "rank 512", "--width", "64", "--rounds", "3"]
     assert [row[-2:] for row in cost_table(system, times).rows] == [
-        [f"{number}.000", "0.50"] for number in (1, 2, 3, 4)
+        [f"{number}.000", "0.50"] for number in (1, 2, 3, 4, 5)
     ]
     plain = cost_table(system, {})
     assert {len(row) for row in plain.rows} == {len(plain.header)} == {6}
