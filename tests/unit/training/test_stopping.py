@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,15 @@ def rarely_saved(tiny_experiment):
     return replace(tiny_experiment, schedule=replace(tiny_experiment.schedule, save_every_s=1e6))
 
 
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """As in a terminal; what a shell starts in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_after_the_step_with_a_checkpoint_of_it(
     rarely_saved, tmp_path, uninterrupted, number, code

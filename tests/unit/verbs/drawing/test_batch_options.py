@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -21,6 +25,19 @@ def test_another_batch_draws_the_same_pictures(finished_run, tmp_path, option):
     ours = load_reconstruction(tmp_path / "out")
     theirs = load_reconstruction(finished_run / "reconstructions")
     assert np.abs(ours.candidates.astype(int) - theirs.candidates).max() <= 1
+
+
+def test_measuring_memory_says_nothing_of_its_profiler(finished_run, networks, tmp_path):
+    """In a process of its own: the profiler reads how much it may say when it is first used."""
+    options = ["--images", "2", "--candidates", "1", "--steps", "1", "--max-memory", "20G"]
+    options += ["--generator-source", str(networks.generator)]
+    command = [sys.executable, "-m", "mindeye", "reconstruct", str(finished_run), *options]
+    plain = {name: value for name, value in os.environ.items() if name != "KINETO_LOG_LEVEL"}
+    ended = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], env=plain, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "rofiler" not in ended.stderr
 
 
 @pytest.mark.parametrize(
