@@ -12,7 +12,7 @@ from mindeye.verbs.shared_options import add_verb
 def compact_options(verbs) -> argparse.ArgumentParser:
     """`mindeye compact`."""
     about = "a trained run with a token head of low rank in the place of its dense one"
-    verb = add_verb(verbs, "compact", about, "mindeye compact runs/one --rank 660 --out runs/small")
+    verb = add_verb(verbs, "compact", about, "mindeye compact runs/one --rank 600 --out runs/small")
     verb.add_argument("run", type=Path, help="a finished run with a dense token head")
     rank = "numbers that all tokens are made from; fewer are smaller and say less"
     verb.add_argument("--rank", type=int, required=True, help=rank)
