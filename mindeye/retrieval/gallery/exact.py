@@ -6,6 +6,7 @@ from jaxtyping import Float32
 
 from mindeye.retrieval.gallery.engine import Neighbours
 from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.retrieval.gallery.stored_rows import float32_of
 
 # Vectors that are compared at once: at 768 numbers each, 50 MB of float32.
 BLOCK = 16_384
@@ -30,7 +31,7 @@ class ExactIndex:
             vectors, kept = self.gallery.embeddings(shard), self.gallery.kept_rows(shard)
             for start in range(0, len(kept), BLOCK):
                 rows = kept[start : start + BLOCK]
-                block = np.asarray(vectors[rows], dtype=np.float32)
+                block = float32_of(vectors[rows])
                 scores, places = faiss.knn(
                     queries, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT
                 )

@@ -25,6 +25,7 @@ from jaxtyping import Float16, Float32, Int
 
 from mindeye.files import atomic_path, read_json, write_json
 from mindeye.retrieval.gallery.metadata import table_rows
+from mindeye.retrieval.gallery.stored_rows import map_scattered, scattered_rows
 
 MANIFEST = "gallery.json"
 PATHS = ("embeddings", "metadata", "kept", "tokens")
@@ -98,7 +99,8 @@ class Gallery:
         found = np.empty((len(rows), self.width), dtype=np.float32)
         for number, places in self.places_of(rows).items():
             shard = self.shards[number]
-            found[places] = self.embeddings(shard)[rows[places] - shard.first]
+            mapped = map_scattered(self.path / shard.embeddings)
+            found[places] = scattered_rows(mapped, rows[places] - shard.first)
         return found
 
     def records(

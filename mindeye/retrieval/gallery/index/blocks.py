@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float16, Float32, Int64, UInt8
 from safetensors import safe_open
 
@@ -18,6 +17,7 @@ from mindeye.files import atomic_path, load_arrays, save_arrays
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard
 from mindeye.retrieval.gallery.index.coarse import Precision
 from mindeye.retrieval.gallery.index.inverted_file import ROW_BYTES, InvertedFile
+from mindeye.retrieval.gallery.stored_rows import float32_of
 
 # Vectors that are read and encoded at once: at 768 numbers each, 50 MB of float32.
 BLOCK = 16_384
@@ -76,11 +76,6 @@ def open_shard(gallery: Gallery, shard: GalleryShard) -> Float16[np.ndarray, "ro
             f"gallery says float16 of {(shard.count, gallery.width)}. {again}"
         )
     return vectors
-
-
-def float32_of(block: Float16[np.ndarray, "rows width"]) -> Float32[np.ndarray, "rows width"]:
-    """A copy; PyTorch widens half precision eight times faster than NumPy."""
-    return torch.from_numpy(np.array(block)).float().numpy()
 
 
 def encode_shard(

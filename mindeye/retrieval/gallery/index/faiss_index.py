@@ -7,10 +7,10 @@ import faiss
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from mindeye.retrieval.gallery.compared import ExactComparison
 from mindeye.retrieval.gallery.engine import Neighbours
-from mindeye.retrieval.gallery.exact import ordered, require_searchable
+from mindeye.retrieval.gallery.exact import require_searchable
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.index.blocks import float32_of
 
 
 class FaissIndex:
@@ -40,7 +40,7 @@ class FaissIndex:
         if findable is not None:
             # faiss keeps a pointer: the bits must live as long as the selector.
             self._bits = np.packbits(findable, bitorder="little")
-        self._maps: dict[int, np.ndarray] = {}
+        self._comparison = ExactComparison(gallery)
 
     @property
     def about(self) -> str:
@@ -59,7 +59,7 @@ class FaissIndex:
         if len(short):
             most = self.most_probes
             found[short] = self.candidate_rows(queries[short], found.shape[1], most)
-        return self._compared(queries, found, k)
+        return self._comparison.neighbours(queries, found, k)
 
     def candidate_rows(
         self, queries: Float32[np.ndarray, "queries width"], count: int, probes: int | None = None
@@ -68,30 +68,6 @@ class FaissIndex:
         count = min(count, self.index.ntotal)
         parameters = self._parameters(probes or self.probes, count)
         return self.index.search(np.ascontiguousarray(queries), count, params=parameters)[1]
-
-    def _compared(
-        self, queries: Float32[np.ndarray, "queries width"], found: np.ndarray, k: int
-    ) -> Neighbours:
-        rows, places = np.unique(found, return_inverse=True)
-        vectors = self._vectors(rows)
-        scores = np.empty(found.shape, dtype=np.float32)
-        for query, place in enumerate(places.reshape(found.shape)):
-            scores[query] = vectors[place] @ queries[query]
-        scores[found < 0] = -np.inf
-        best = ordered(scores, found)
-        return Neighbours(scores=best.scores[:, :k], rows=best.rows[:, :k])
-
-    def _vectors(self, rows: Int64[np.ndarray, "rows"]) -> Float32[np.ndarray, "rows width"]:
-        """Read in ascending order, through maps that stay open; zeros for row -1."""
-        vectors = np.zeros((len(rows), self.gallery.width), dtype=np.float32)
-        start = int(np.searchsorted(rows, 0))
-        for number, places in self.gallery.places_of(rows[start:]).items():
-            shard = self.gallery.shards[number]
-            if number not in self._maps:
-                self._maps[number] = self.gallery.embeddings(shard)
-            chosen = self._maps[number][rows[start:][places] - shard.first]
-            vectors[start + places] = float32_of(chosen)
-        return vectors
 
     @property
     def most_probes(self) -> int:

@@ -8,10 +8,11 @@ import numpy as np
 
 from mindeye.files import atomic_path
 from mindeye.retrieval.gallery.folder import Gallery
-from mindeye.retrieval.gallery.index.blocks import BLOCK, float32_of, open_shard, require_unit
+from mindeye.retrieval.gallery.index.blocks import BLOCK, open_shard, require_unit
 from mindeye.retrieval.gallery.index.choice import HNSW_NEIGHBOURS
 from mindeye.retrieval.gallery.index.folder import GRAPH
 from mindeye.retrieval.gallery.index.training import sample_of
+from mindeye.retrieval.gallery.stored_rows import float32_of
 
 BREADTH = 200
 """Of the search for neighbours while the graph grows."""

@@ -10,9 +10,10 @@ from jaxtyping import Float32
 from mindeye.files import atomic_path, one_at_a_time, read_json, write_json
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.index import folder as folders
-from mindeye.retrieval.gallery.index.blocks import float32_of, open_shard, require_unit
+from mindeye.retrieval.gallery.index.blocks import open_shard, require_unit
 from mindeye.retrieval.gallery.index.coarse import faster_precision
 from mindeye.retrieval.gallery.index.inverted_file import InvertedFile, opened, trained
+from mindeye.retrieval.gallery.stored_rows import float32_of
 
 if TYPE_CHECKING:
     from mindeye.retrieval.gallery.index.build import IndexPlan

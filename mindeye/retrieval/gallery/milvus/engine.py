@@ -4,8 +4,9 @@ import numpy as np
 from jaxtyping import Float32
 from pymilvus import MilvusClient
 
+from mindeye.retrieval.gallery.compared import ExactComparison
 from mindeye.retrieval.gallery.engine import Neighbours
-from mindeye.retrieval.gallery.exact import ExactIndex, ordered, require_searchable
+from mindeye.retrieval.gallery.exact import ExactIndex, require_searchable
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.milvus.building import of_collection, require_built
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig, answering, connect
@@ -26,6 +27,7 @@ class MilvusIndex:
 
     def __init__(self, gallery: Gallery, client: MilvusClient, config: MilvusConfig) -> None:
         self.gallery, self.client, self.config = gallery, client, config
+        self._comparison = ExactComparison(gallery)
         self.about = (
             f"{config.kind} of {gallery.num_kept:,} vectors in {config.name}, "
             f"{config.candidates} compared exactly"
@@ -61,13 +63,10 @@ class MilvusIndex:
         short = np.array([number for number, one in enumerate(found) if len(one) < k], dtype=int)
         if len(short):
             self._require_few(min(len(found[number]) for number in short), k)
-        scores = np.full((len(queries), count), -np.inf, dtype=np.float32)
         rows = np.full((len(queries), count), -1, dtype=np.int64)
         for number, one in enumerate(found):
             rows[number, : len(one)] = one
-            scores[number, : len(one)] = self.gallery.vectors(one) @ queries[number]
-        best = ordered(scores, rows)
-        best = Neighbours(scores=best.scores[:, :k], rows=best.rows[:, :k])
+        best = self._comparison.neighbours(queries, rows, k)
         if len(short):
             exact = ExactIndex(self.gallery).search(queries[short], k)
             best.scores[short], best.rows[short] = exact
