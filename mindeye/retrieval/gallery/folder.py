@@ -46,6 +46,8 @@ class GalleryShard:
     embeddings: Path
     """.npy file; relative paths are in the gallery."""
     metadata: Path | None = None
+    metadata_bytes: int | None = None
+    """Size of that file where others wrote it; None: the gallery did, or an earlier version."""
     kept: Path | None = None
     tokens: Path | None = None
     """.npy file of (rows, tokens, width) float16: all tokens of the pictures, where they were asked
@@ -116,13 +118,14 @@ class Gallery:
         Raises:
             LookupError: no such gallery row.
             FileNotFoundError: a file of metadata is gone.
-            ValueError: one cannot be read, or is shorter than its shard.
+            ValueError: one cannot be read, is shorter than its shard, or was replaced.
         """
         found: list[dict[str, Any]] = [{} for _ in rows]
         for number, places in self.places_of(rows).items():
             shard = self.shards[number]
             told: list[dict[str, Any]] = [{} for _ in places]
             if shard.metadata is not None:
+                _require_same_metadata(self.path / shard.metadata, shard.metadata_bytes)
                 told = table_rows(self.path / shard.metadata, rows[places] - shard.first, columns)
             for place, one in zip(places, told, strict=True):
                 found[place] = {**one, "row": int(rows[place])}
@@ -205,3 +208,13 @@ def write_kept(out: Path, name: str, rows: Int[np.ndarray, "_kept"], count: int)
     with atomic_path(out / path) as temporary:
         np.save(temporary, rows)
     return path
+
+
+def _require_same_metadata(path: Path, num_bytes: int | None) -> None:
+    """Refuses metadata that lie elsewhere and are others now: their rows may be other pictures."""
+    if num_bytes is None or not path.is_file() or path.stat().st_size == num_bytes:
+        return
+    raise ValueError(
+        f"{path} has {path.stat().st_size} bytes, but had {num_bytes} when the gallery was built. "
+        "Restore it, or build the gallery again."
+    )

@@ -81,6 +81,7 @@ def take_shard(
             num_kept=len(rows),
             embeddings=embeddings,
             metadata=metadata,
+            metadata_bytes=metadata.stat().st_size if metadata else None,
             kept=write_kept(building.out, name, rows, checked.count),
             sha256=checksum,
         ),

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,23 @@ def test_a_row_without_metadata_or_outside_the_gallery_is_refused(gallery):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(ValueError, match="no readable parquet"):
         gallery.records(np.array([11]))
+
+
+def test_metadata_that_others_wrote_and_replaced_since_are_refused(gallery):
+    path = gallery.path / "metadata" / "2.parquet"
+    shards = list(gallery.shards)
+    shards[2] = replace(shards[2], metadata_bytes=path.stat().st_size)
+    noted = replace(gallery, shards=tuple(shards))
+    row, expected = np.array([11]), gallery.records(np.array([11]))
+    assert noted.records(row) == expected
+    table = parquet.read_table(path)
+    captions = pa.array(["of another picture"] * len(table))
+    index = table.schema.get_field_index("caption")
+    parquet.write_table(table.set_column(index, "caption", captions), path)
+    with pytest.raises(ValueError, match=r"2\.parquet has \d+ bytes, but had \d+ when the gallery"):
+        noted.records(row)
+    # Earlier galleries do not say how long their metadata are.
+    assert gallery.records(row)[0]["caption"] == "of another picture"
 
 
 def test_a_picture_that_changed_since_is_refused_and_one_in_the_web_is_not_here(gallery, tmp_path):
