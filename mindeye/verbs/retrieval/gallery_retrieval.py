@@ -1,6 +1,5 @@
 """`mindeye retrieve RUN --gallery G`: for each test image, the picture that a gallery has of it."""
 
-import collections
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from mindeye.pictures import save_png
 from mindeye.report.gallery_sheet import Found, SheetRow, gallery_sheet, stacked
 from mindeye.report.tables import write_tsv
 from mindeye.retrieval.gallery.pictures.reader import PictureReader
-from mindeye.retrieval.gallery.planted.planted import SAME, likeness
+from mindeye.retrieval.gallery.planted.planted import likeness
 from mindeye.retrieval.gallery.queries import first_of_alike
 from mindeye.verbs.gallery.searchable import COLUMNS, answers
+from mindeye.verbs.retrieval.gallery_found import GalleryRetrieval
 from mindeye.verbs.retrieval.gallery_material import GalleryMaterial
 from mindeye.verbs.retrieval.gallery_selection import Selector, fitted
 
@@ -37,43 +37,6 @@ class RetrievalSettings:
     """Neighbours that are asked for; at most the gallery."""
     distinct_below: float | None = None
     """Of neighbours with a higher cosine to each other only the best is taken; None: all are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GalleryRetrieval:
-    """What was found of all test images."""
-
-    records: Sequence[dict[str, Any]]
-    """One an image: `image_id`, `found` (`CELLS` each), `missing` (why a picture is not)."""
-    about: dict[str, Any]
-
-    @property
-    def without_picture(self) -> list[int]:
-        return [one["image_id"] for one in self.records if not one["found"]]
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """Why pictures could not be had -> how many."""
-        counted = collections.Counter(why for one in self.records for why in one["missing"])
-        return dict(counted)
-
-    @property
-    def passing(self) -> int:
-        """Pictures that the same command will ask for again."""
-        return sum(one.get("passing", 0) for one in self.records)
-
-    def shares(self) -> dict[str, float]:
-        """How often the very picture that was seen is the first, among all found, and chosen."""
-        seen = [[cell["likeness"] >= SAME for cell in one["found"]] for one in self.records]
-        chosen = [
-            any(cell["chosen"] and cell["likeness"] >= SAME for cell in one["found"])
-            for one in self.records
-        ]
-        return {
-            "most similar": float(np.mean([hits[:1] == [True] for hits in seen])),
-            "among those shown": float(np.mean([any(hits) for hits in seen])),
-            "chosen": float(np.mean(chosen)),
-        }
 
 
 def retrieve_from_gallery(
@@ -157,6 +120,10 @@ def _retrieve_one(
         (seen,) = images[material.run.prepared.rows_of(np.array([image_id]))]
         row = SheetRow(label=f"seen: {image_id}", asked=seen, found=_tiles(found, stack))
         save_png(gallery_sheet([row]), out / SHEETS / f"{image_id:05d}.png")
+    else:
+        # Of an earlier time, when some could be had.
+        for folder in (PICTURES, SHEETS):
+            (out / folder / f"{image_id:05d}.png").unlink(missing_ok=True)
     record = {"image_id": image_id, "found": found, "missing": missing, "passing": passing}
     write_json(_record_path(out, image_id), record)
 
@@ -239,6 +206,8 @@ def _finish(out: Path, found: GalleryRetrieval) -> None:
     sheets = list(_sheets(out, found))
     if sheets:
         save_png(stacked(sheets), out / "sheet.png")
+    else:
+        (out / "sheet.png").unlink(missing_ok=True)
 
 
 def _sheets(out: Path, found: GalleryRetrieval) -> Iterator[UInt8[np.ndarray, "_h _w 3"]]:

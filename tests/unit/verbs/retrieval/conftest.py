@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from mindeye.cli import main
+from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.retrieval.gallery.pictures.reader import PictureReader
+from mindeye.verbs.retrieval.gallery_material import GallerySettings, open_material
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +24,13 @@ def planted_gallery(tiny_prepared, networks, tmp_path_factory) -> Path:
     given = ["--out", str(folder / "gallery"), "--clip", str(networks.clip), "--tokens"]
     main(["gallery", "build", str(folder / "scenes"), *given])
     return folder / "gallery"
+
+
+@pytest.fixture
+def material(finished_run, planted_gallery):
+    return open_material(finished_run, planted_gallery, GallerySettings())
+
+
+@pytest.fixture
+def reader(planted_gallery):
+    return PictureReader(gallery=open_gallery(planted_gallery))

@@ -17,15 +17,9 @@ from mindeye.verbs.retrieval.gallery_benchmark import (
     sizes_up_to,
 )
 from mindeye.verbs.retrieval.gallery_extrapolation import extrapolated
-from mindeye.verbs.retrieval.gallery_material import GallerySettings, open_material
 
 # The tests' network finds all pictures alike.
 SETTINGS = BenchmarkSettings(duplicate_above=0.9995, resamples=200)
-
-
-@pytest.fixture
-def material(finished_run, planted_gallery):
-    return open_material(finished_run, planted_gallery, GallerySettings())
 
 
 def test_the_seen_picture_is_ranked_among_all_others(material):
