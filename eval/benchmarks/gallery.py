@@ -15,6 +15,7 @@ import json
 import shutil
 from pathlib import Path
 
+from mindeye.verbs.argument_types import from_one
 from mindeye.verbs.benchmarks.gallery_build_kills import build_kills
 from mindeye.verbs.benchmarks.gallery_index import benchmark, kills, work_of
 
@@ -33,9 +34,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="leave the shards and the index")
     parser.add_argument("--no-bare", action="store_true", help="without faiss called bare")
-    parser.add_argument("--kills", type=int, help="only kill so many small indexes, and resume")
+    parser.add_argument(
+        "--kills", type=from_one, help="only kill so many small indexes, and resume"
+    )
     builds = "the same of `gallery build`, so many of pictures and of embeddings"
-    parser.add_argument("--kills-build", type=int, metavar="KILLS", help=builds)
+    parser.add_argument("--kills-build", type=from_one, metavar="KILLS", help=builds)
     figures = "append what was measured, a line of JSON, for `mindeye gallery plan`"
     parser.add_argument("--figures", type=Path, metavar="FILE", help=figures)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)

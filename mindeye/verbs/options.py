@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mindeye.verbs.argument_types import seed_number
 from mindeye.verbs.drawing.batch_options import add_batch
 from mindeye.verbs.drawing.drawing_options import SWEEP, add_beside, strength_or_sweep
 from mindeye.verbs.shared_options import (
@@ -16,7 +17,6 @@ from mindeye.verbs.shared_options import (
     add_settings,
     add_subject,
     add_verb,
-    seed_number,
 )
 
 # What `convert` makes a folder of, and no run.

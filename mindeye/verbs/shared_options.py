@@ -16,6 +16,7 @@ from mindeye.reconstruction.generators.execution import (
 )
 from mindeye.reconstruction.given_networks import GivenNetworks
 from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
+from mindeye.verbs.argument_types import seed_number
 
 SAMPLER_NAMES = "ddim, ancestral, sde-dpmsolver++, ddpm, mindeye2-ddim, dpmsolver++ or unipc"
 # What `given_generator` says where nothing is given.
@@ -155,11 +156,3 @@ def add_data(verb: argparse.ArgumentParser) -> None:
 
 def add_device(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default: cpu)")
-
-
-def seed_number(text: str) -> int:
-    """A number that every generator of random numbers takes."""
-    seed = int(text)
-    if seed < 0:
-        raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
-    return seed

@@ -29,10 +29,13 @@ def build_kills(folder: Path, *, number: int, seed: int) -> Iterator[str]:
         source = write_source(folder, layout, seed)
         yield f"SIMULATED {layout}: {NUM_SHARDS} shards in {source}"
         whole = folder / f"{layout}-whole"
+        # Of an earlier run in a folder that was kept: it would end at once.
+        shutil.rmtree(whole, ignore_errors=True)
         seconds = _built_in(command_of(source, whole), whole / "building")
         expected, draw, equal = checksums_of(whole), random.Random(seed), 0
         for one in range(number):
             out = folder / f"{layout}-{one}"
+            shutil.rmtree(out, ignore_errors=True)
             building, delay = out / "building", draw.uniform(0, seconds)
             was_alive = kill_at(command_of(source, out), building.exists, delay)
             left = len([path for path in building.glob("*.json") if path.name != "source.json"])

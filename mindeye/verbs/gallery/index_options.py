@@ -2,15 +2,14 @@
 
 import argparse
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.verbs.argument_types import num_bytes
 from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.progress import Stages
 from mindeye.verbs.shared_options import add_seed, add_verb
 
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 KINDS = ("auto", "exact", "hnsw", "ivf-rabitq", "ivf-pq")
 
 
@@ -107,11 +106,3 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def num_bytes(text: str) -> int:
-    """8G, 800M, 1.5G or plain bytes."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip().upper())
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text} is no size; write it like 800M or 8G")
-    return int(float(found[1]) * UNITS[found[2]])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mindeye.report.banner import SIMULATED
+from mindeye.verbs.argument_types import from_one
 from mindeye.verbs.shared_options import add_device, add_quirks, add_seed, add_verb
 
 
@@ -22,12 +23,12 @@ def bench_options(verbs) -> argparse.ArgumentParser:
     pools = "sizes, and `all`; default: 2, 50, 100, 300 and all, as far as they go"
     verb.add_argument("--pools", type=pool_size, nargs="+", help=pools)
     tops = "count a hit among so many (default: 1 5 10)"
-    verb.add_argument("--tops", type=positive, nargs="+", default=(1, 5, 10), help=tops)
+    verb.add_argument("--tops", type=from_one, nargs="+", default=(1, 5, 10), help=tops)
     draws = "drawn pools beside the exact expectation (default: 30, as published)"
-    verb.add_argument("--draws", type=positive, default=30, help=draws)
+    verb.add_argument("--draws", type=from_one, default=30, help=draws)
     for name, about in (("--bootstrap", "resamples"), ("--permute", "permutations of the null")):
         text = f"{about} (default: 10000)"
-        verb.add_argument(name, type=positive, default=10_000, metavar="N", help=text)
+        verb.add_argument(name, type=from_one, default=10_000, metavar="N", help=text)
     null = "exchange single images, or whole runs of the scanner, in which neighbours keep what "
     null += "they have in common (default: labels)"
     verb.add_argument("--null", choices=["labels", "blocks"], default="labels", help=null)
@@ -103,11 +104,3 @@ def pool_size(text: str) -> int | str:
     if size < 2:
         raise argparse.ArgumentTypeError(f"a pool of {size} holds no choice; give 2 or more")
     return size
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too few; give 1 or more")
-    return number

@@ -16,7 +16,7 @@ SHOWN = ["--images", "shown.npz"]
         ([*SHOWN, "--out", "scores", "--run", "run"], "--run is of no use with --images"),
         ([*SHOWN, "--out", "scores", "--batch", "2"], "With --images nothing is drawn: leave"),
         ([*SHOWN, "--out", "scores", "--max-memory", "8G"], "--batch and --max-memory out"),
-        (["--batch", "0"], "0 is no number of pictures; choose 1 or more"),
+        (["--batch", "0"], "0 is no whole number from 1"),
         ([*SHOWN, "--out", "scores"], "recons.pt is missing"),
         ([*SHOWN, "--out", "scores", "--compat", "none", "--quirks", "late_start_ddim=on"],
          "changes nothing in this verb"),

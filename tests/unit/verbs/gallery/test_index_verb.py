@@ -1,6 +1,5 @@
 """`mindeye gallery index` on the command line."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from mindeye.cli import main
 from mindeye.retrieval.gallery.folder import GalleryShard, open_gallery, write_gallery
 from mindeye.retrieval.gallery.index.folder import current_folder, open_index
 from mindeye.simulate.clustered_vectors import ClusteredVectors
-from mindeye.verbs.gallery.index_options import num_bytes
 
 
 @pytest.fixture
@@ -103,14 +101,3 @@ def test_an_index_that_grows_is_built_in_parts_whatever_would_be_chosen_anew(fol
     assert "0 shards are still to be encoded" in capsys.readouterr().out
     index(folder)
     assert open_index(open_gallery(folder)).index.ntotal == 1200
-
-
-def test_sizes_are_read_with_their_unit():
-    assert [num_bytes(text) for text in ("8G", "800m", "1.5GB", "12")] == [
-        8 * 10**9,
-        8 * 10**8,
-        1_500_000_000,
-        12,
-    ]
-    with pytest.raises(argparse.ArgumentTypeError, match="is no size"):
-        num_bytes("much")

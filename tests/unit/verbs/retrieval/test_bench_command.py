@@ -151,7 +151,7 @@ def test_what_is_not_there_is_refused(arguments, text, capsys, tmp_path, monkeyp
         (["--pools", "300"], "Pools of 300 are asked for, but there are 8 test images"),
         (["--pools", "1"], "a pool of 1 holds no choice"),
         (["--pools", "many"], "invalid pool_size value"),
-        (["--permute", "0"], "0 is too few"),
+        (["--permute", "0"], "0 is no whole number from 1"),
         (["--quirks", "shifted_range=on"], "`shifted_range` changes nothing in this verb"),
     ],
 )

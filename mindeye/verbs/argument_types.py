@@ -1,0 +1,29 @@
+"""What a command line's words stand for; argparse tells what is wrong with one."""
+
+import argparse
+import re
+
+_BYTES_OF = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def seed_number(text: str) -> int:
+    """A number that every generator of random numbers takes."""
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
+    return seed
+
+
+def from_one(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
+
+
+def num_bytes(text: str) -> int:
+    """8G, 800M, 1.5GB or plain bytes; in powers of a thousand."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip().upper())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is no size; write it like 8G or 800M")
+    return int(float(found[1]) * _BYTES_OF[found[2]])
