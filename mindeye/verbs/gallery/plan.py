@@ -11,6 +11,8 @@ from mindeye.retrieval.gallery.index.choice import choose_index
 
 # A float16 number of the embeddings; a float32 one of centroids.
 HALF, SINGLE = 2, 4
+# What a disk is asked for at once; a candidate's row begins anywhere in one.
+PAGE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,8 @@ class GalleryPlan:
     """On the cores of one machine; shards are independent, so machines divide it."""
     ms_a_query: float
     """On the cores of one machine that could hold all; machines divide it."""
+    query_bytes: float
+    """That one query reads of disks where nothing of it is in memory: probed lists, candidates."""
     nodes: int
     hours: float
     """With these machines: training on one, then adding on all."""
@@ -121,6 +125,7 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
       the smallest and the largest measured size (with one size: as there).
     - searching: vectors in the probed lists, as fast as at the largest measured size.
     - disk: bytes a vector as there, and the embeddings in float16.
+    - reading: codes of the probed lists, and of each candidate its row and the rest of its pages.
 
     Recall is not extrapolated: with the probes of the largest size it falls as lists get more.
 
@@ -146,6 +151,8 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
     training_hours = large.training_s * (lists / large.lists) ** 2 * faster / 3600
     adding_hours = per_vector * vectors * faster / 3600
     ms = large.ms_a_query * (vectors * large.probes / lists) / scanned * faster
+    query_bytes = large.probes * vectors / lists * large.bytes_a_vector
+    query_bytes += large.candidates * (HALF * large.width + PAGE)
     left = max(node.hours - training_hours, node.hours / 10)
     nodes = max(math.ceil(disk / node.disk), math.ceil(adding_hours / left))
     needs = {
@@ -168,6 +175,7 @@ def plan_gallery(vectors: int, figures: Sequence[Figures], node: Node) -> Galler
         training_hours=training_hours,
         adding_hours=adding_hours,
         ms_a_query=ms,
+        query_bytes=query_bytes,
         nodes=nodes,
         hours=training_hours + adding_hours / nodes,
         breaks=tuple(lacking),
@@ -192,8 +200,9 @@ def plan_lines(plan: GalleryPlan, figures: Sequence[Figures], node: Node) -> Ite
     yield f"  adding: {plan.adding_hours:.3g} h on one machine, divided by machines"
     yield (
         f"  a query in a batch: {plan.ms_a_query:.3g} ms on one machine with the probes of the "
-        "largest measured size, divided by machines"
+        "largest measured size, divided by machines, while what it reads is in memory"
     )
+    yield f"  a query reads {plan.query_bytes / 1e6:.3g} MB of disks where nothing is in memory"
     yield (
         f"machines of {node.disk / 1e12:.3g} TB for {node.hours:.3g} h: {plan.nodes}, which take "
         f"{plan.hours:.3g} h"

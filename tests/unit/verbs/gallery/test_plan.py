@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from mindeye.cli import main
@@ -53,6 +54,14 @@ def test_training_grows_with_the_square_of_the_lists_and_searching_with_what_is_
     halved = plan_gallery(16_000_000, [figures()], Node(**{**asdict(NODE), "cores": 4}))
     assert halved.training_hours == pytest.approx(plan.training_hours / 2)
     assert halved.ms_a_query == pytest.approx(4.0)
+
+
+def test_a_query_reads_the_lists_that_it_probes_and_the_pages_of_its_candidates():
+    plan = plan_gallery(16_384_000, [figures()], NODE)
+    # 64 lists of 1,000 vectors; a row of 1,536 bytes lies in 1 + 1,535 / 4,096 pages on average.
+    pages = np.mean([1 + (begin + 1535) // 4096 for begin in range(4096)])
+    expected = 64 * 1000 * 120 + 100 * 4096 * pages
+    assert plan.query_bytes == pytest.approx(expected, rel=1e-4)
 
 
 def test_adding_follows_the_line_through_two_measured_sizes():
