@@ -154,6 +154,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
     from mindeye.verbs.drawing.chosen_settings import settings_for, told_of_generator
     from mindeye.verbs.drawing.drawing_options import beside_of
     from mindeye.verbs.drawing.plan import plan_reconstruction
+    from mindeye.verbs.drawing.scans import ScansAsked
     from mindeye.verbs.reconstruct import reconstruct_run
     from mindeye.verbs.saved_results import read_manifest
 
@@ -163,12 +164,14 @@ def _reconstruct(options: argparse.Namespace) -> None:
     beside = beside_of(options)
     told = (options.run, options.compat, config, given)
     chosen = {
-        "subject": options.subject,
-        "data": options.data,
-        "split": options.split,
-        "num_images": options.images,
+        "scans": ScansAsked(
+            subject=options.subject,
+            data=options.data,
+            split=options.split,
+            num_images=options.images,
+            **given_networks(options),
+        ),
         **given_quirks(options),
-        **given_networks(options),
     }
     for line in told_of_generator(*told, strengths=bool(strengths)):
         print(line)

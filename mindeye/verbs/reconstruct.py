@@ -11,7 +11,6 @@ from mindeye.reconstruction.drawing import Artist
 from mindeye.reconstruction.drawing_memory import batch_for
 from mindeye.reconstruction.generators.execution import PLAIN, GeneratorExecution
 from mindeye.reconstruction.generators.token_fit import require_tokens
-from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import OpenRun, open_artist, open_run
 from mindeye.reconstruction.picture_folder import Reconstruction
 from mindeye.reconstruction.pipeline import reconstruct
@@ -24,7 +23,7 @@ from mindeye.reconstruction.settings import (
 from mindeye.types import Decoded
 from mindeye.verbs.device import require_device
 from mindeye.verbs.drawing.beside import BesideAsked, opened_beside
-from mindeye.verbs.drawing.scans import scans_of, settled_config
+from mindeye.verbs.drawing.scans import TEST_SCANS, ScansAsked, scans_of, settled_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +67,10 @@ class Drawing:
 def opened_drawing(
     run_path: Path,
     config: ReconstructionConfig,
+    scans: ScansAsked = TEST_SCANS,
     *,
-    subject: int | None = None,
-    data: Path | None = None,
-    split: str = "test",
-    num_images: int | None = None,
     generator_source: Path | None = None,
     execution: GeneratorExecution = PLAIN,
-    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     batch: BatchAsked = UNASKED,
 ) -> Drawing:
@@ -83,24 +78,25 @@ def opened_drawing(
 
     Args:
         generator_source, execution: of the generator, see `open_generator`.
-        given: what a converted run does not name.
 
     Raises:
         ValueError: a generator of other tokens.
     """
-    run = open_run(run_path, subject=subject, data=data, device=device, given=given)
-    require_held_out(run_path, run.provenance, split)
-    scans = scans_of(run.prepared, split, num_images, config.seed)
+    whose = {"subject": scans.subject, "data": scans.data, "given": scans.given}
+    run = open_run(run_path, device=device, **whose)
+    require_held_out(run_path, run.provenance, scans.split)
+    chosen = scans_of(run.prepared, scans.split, scans.num_images, config.seed)
     options = {"source": generator_source, "execution": execution}
     artist = open_artist(run, device, generator=config.generator, **options)
     # Before anything is decoded.
     generator, decoder = artist.generator, run.decoder.architecture
     require_tokens(generator.identity, generator.token_shape, decoder.token_shape)
+    decoded = decode(run.decoder, chosen, averaged_outputs="averaged_outputs" in config.quirks)
     return Drawing(
         run=run,
         artist=artist,
-        decoded=decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks),
-        split=split,
+        decoded=decoded,
+        split=scans.split,
         device=device,
         batch=batch,
     )
@@ -110,23 +106,24 @@ def reconstruct_run(
     run_path: Path,
     out: Path,
     config: ReconstructionConfig,
+    scans: ScansAsked = TEST_SCANS,
     *,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
     device: str = "cpu",
     beside: BesideAsked | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **chosen: Any,
+    **how: Any,
 ) -> Reconstruction:
-    """Draws images of one split, all or `num_images` drawn at random by `config.seed`.
+    """Draws images of one split, all or some drawn at random by `config.seed`.
 
     Args:
         compat, quirk_settings: change the run's quirks, see `quirks_from`; those that
             `config.quirks` names are on in any case. They do not change the numbers of `config`.
         beside: None: contact sheets alone.
-        chosen: subject, data, split and the like, see `opened_drawing`.
+        how: generator_source, execution and batch, see `opened_drawing`.
     """
     require_device(device)
     config = settled_config(run_path, config, compat, quirk_settings)
-    drawing = opened_drawing(run_path, config, device=device, **chosen)
+    drawing = opened_drawing(run_path, config, scans, device=device, **how)
     return drawing.into(out, config, beside or BesideAsked(), progress)

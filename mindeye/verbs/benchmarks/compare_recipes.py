@@ -34,6 +34,7 @@ from mindeye.verbs.benchmarks.comparison_tables import (
     markdown,
 )
 from mindeye.verbs.demonstration.demo_baselines import Watch, pools_of
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.retrieval.retrieve import RETRIEVAL_QUIRKS, retrieve_run
@@ -173,7 +174,7 @@ def picture_scores_of(
         run.path,
         out,
         settings,
-        num_images=config.num_images,
+        ScansAsked(num_images=config.num_images),
         compat="none",
         quirk_settings=decoding_quirks(run, DRAWING_QUIRKS),
         progress=progress,

@@ -29,6 +29,7 @@ from mindeye.verbs.demonstration.demo_baselines import (
     ridge_system,
     without_img2img,
 )
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import PERMUTED, evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run, save_summary
@@ -159,7 +160,7 @@ def decoded_subject(
         out / "run",
         out / "run" / "reconstructions",
         reconstruction_settings(config),
-        num_images=min(config.num_images, num_test_images(prepared)),
+        ScansAsked(num_images=min(config.num_images, num_test_images(prepared))),
         progress=watch(f"{label}reconstruct"),
     )
     return out / "run"

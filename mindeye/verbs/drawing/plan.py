@@ -12,13 +12,19 @@ from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.reconstruction.converted_run import provenance_of_run, require_held_out
 from mindeye.reconstruction.drawing import num_pictures
 from mindeye.reconstruction.generators.catalogue import facts_of
-from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
+from mindeye.reconstruction.given_networks import NONE_GIVEN
 from mindeye.reconstruction.opening import index_of, require_drawable
 from mindeye.reconstruction.run_networks import open_networks
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.run import RunFolder
 from mindeye.targets.vae import load_vae
-from mindeye.verbs.drawing.scans import count_of, require_images, settled_config
+from mindeye.verbs.drawing.scans import (
+    TEST_SCANS,
+    ScansAsked,
+    count_of,
+    require_images,
+    settled_config,
+)
 from mindeye.verbs.drawing.sheets import bytes_of_sheets
 
 
@@ -85,15 +91,11 @@ class ReconstructionPlan:
 def plan_reconstruction(
     run_path: Path,
     config: ReconstructionConfig,
+    scans: ScansAsked = TEST_SCANS,
     *,
-    subject: int | None = None,
-    data: Path | None = None,
-    split: str = "test",
-    num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
     generator_source: Path | None = None,
-    given: GivenNetworks = NONE_GIVEN,
 ) -> ReconstructionPlan:
     """Counts what `reconstruct_run` would draw; reads manifests, decodes and writes nothing.
 
@@ -104,21 +106,21 @@ def plan_reconstruction(
     """
     config = settled_config(run_path, config, compat, quirk_settings)
     folder = RunFolder(path=run_path)
-    provenance = provenance_of_run(folder, given, data)
-    index = index_of(run_path, provenance, subject)
-    require_held_out(run_path, provenance, split)
-    manifest = PreparedSubject(data or Path(provenance["paths"]["data"][index])).manifest
+    provenance = provenance_of_run(folder, scans.given, scans.data)
+    index = index_of(run_path, provenance, scans.subject)
+    require_held_out(run_path, provenance, scans.split)
+    manifest = PreparedSubject(scans.data or Path(provenance["paths"]["data"][index])).manifest
     shape = read_architecture(run_path / ARCHITECTURE_FILE).token_shape
     require_drawable(config.generator, generator_source, shape, provenance)
-    if given != NONE_GIVEN:
+    if scans.given != NONE_GIVEN:
         open_networks(folder, provenance)
     vae = load_vae(provenance["paths"]["vae"])
-    total = manifest["splits"][split]["num_images"]
-    require_images(manifest, split, total)
+    total = manifest["splits"][scans.split]["num_images"]
+    require_images(manifest, scans.split, total)
     return ReconstructionPlan(
         subject=provenance["data"][index]["subject"],
-        split=split,
-        num_images=count_of(num_images, total),
+        split=scans.split,
+        num_images=count_of(scans.num_images, total),
         num_candidates=config.candidates,
         pictures_per_image=num_pictures(config),
         side=facts_of(config.generator).side or vae.latent_shape[-1] * vae.factor,

@@ -1,7 +1,7 @@
 """Which scans are drawn, and with which settings: refused before anything is opened."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import new_decoder
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.prior_sampler import num_noises, sampler_of
 from mindeye.reconstruction.settings import (
     DRAWING_QUIRKS,
@@ -19,6 +20,24 @@ from mindeye.reconstruction.settings import (
 from mindeye.run import RunFolder
 from mindeye.types import RepeatBatch
 from mindeye.verbs.switched_on import switched_on
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScansAsked:
+    """Which scans of a run's subject are drawn."""
+
+    subject: int | None = None
+    """None: the run's first."""
+    data: Path | None = None
+    """The prepared folder; None: where the training found it."""
+    split: str = "test"
+    num_images: int | None = None
+    """None: all."""
+    given: GivenNetworks = NONE_GIVEN
+    """What a converted run does not name; with it, `data` says whose scans are meant."""
+
+
+TEST_SCANS = ScansAsked()
 
 
 def scans_of(

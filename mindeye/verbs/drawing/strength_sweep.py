@@ -23,7 +23,7 @@ from mindeye.types import MetricRow
 from mindeye.verbs.device import require_device
 from mindeye.verbs.drawing.beside import BesideAsked
 from mindeye.verbs.drawing.plan import ReconstructionPlan, plan_reconstruction
-from mindeye.verbs.drawing.scans import settled_config
+from mindeye.verbs.drawing.scans import TEST_SCANS, ScansAsked, settled_config
 from mindeye.verbs.evaluation.pictures_beside import shown_pictures
 from mindeye.verbs.reconstruct import Drawing, opened_drawing
 
@@ -58,13 +58,14 @@ def sweep_strengths(
     out: Path,
     config: ReconstructionConfig,
     strengths: Sequence[float],
+    scans: ScansAsked = TEST_SCANS,
     *,
     watch: Watch,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
     device: str = "cpu",
     beside: BesideAsked | None = None,
-    **chosen: Any,
+    **how: Any,
 ) -> StrengthSweep:
     """Draws the same images at several strengths, each into a folder that is an ordinary one.
 
@@ -74,7 +75,7 @@ def sweep_strengths(
     Args:
         strengths: those that run the same steps are drawn once; 1, which forgets the blurry
             picture, is drawn in any case, as OUT/high-level-only.
-        chosen: see `opened_drawing`.
+        how: generator_source, execution and batch, see `opened_drawing`.
 
     Raises:
         ValueError: `out` is a folder of reconstructions itself, the decoder gives no blurry
@@ -86,7 +87,7 @@ def sweep_strengths(
         raise ValueError(f"{out} holds reconstructions itself. Choose another folder for a sweep.")
     config = settled_config(run_path, config, compat, quirk_settings)
     steps_of = steps_at(strengths, config.steps)
-    drawing = opened_drawing(run_path, config, device=device, **chosen)
+    drawing = opened_drawing(run_path, config, scans, device=device, **how)
     _require_low_level(run_path, drawing.decoded.latents is not None)
     folders = folders_of(steps_of)
     drawn = {
@@ -110,17 +111,18 @@ def plan_sweep(
     run_path: Path,
     config: ReconstructionConfig,
     strengths: Sequence[float],
+    scans: ScansAsked = TEST_SCANS,
     *,
     beside: BesideAsked | None = None,
-    **chosen: Any,
+    **how: Any,
 ) -> ReconstructionPlan:
     """Counts what `sweep_strengths` would draw, and refuses what it would; writes nothing.
 
     Args:
-        chosen: see `plan_reconstruction`.
+        how: compat and the like, see `plan_reconstruction`.
     """
     _require_no_calibration(beside)
-    plan = plan_reconstruction(run_path, config, **chosen)
+    plan = plan_reconstruction(run_path, config, scans, **how)
     decoder = read_architecture(run_path / ARCHITECTURE_FILE).decoder
     _require_low_level(run_path, decoder.low_level is not None)
     steps_of = steps_at(strengths, config.steps)

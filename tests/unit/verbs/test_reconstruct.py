@@ -13,6 +13,7 @@ from mindeye.run import RunFolder
 from mindeye.verbs import reconstruct as verb
 from mindeye.verbs.drawing.chosen_settings import settings_for
 from mindeye.verbs.drawing.plan import plan_reconstruction
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.saved_results import read_manifest
@@ -26,8 +27,8 @@ def test_the_plan_counts_images_candidates_and_pictures(finished_run):
     assert (plan.subject, plan.num_images, plan.num_candidates) == (1, 8, 3)
     assert (plan.num_pictures, plan.side) == (24, 32)
     assert plan.simulated["preset"] == "tests"
-    assert plan_reconstruction(finished_run, CONFIG, num_images=2).num_pictures == 6
-    chosen = plan_reconstruction(finished_run, CONFIG, split="validation")
+    assert plan_reconstruction(finished_run, CONFIG, ScansAsked(num_images=2)).num_pictures == 6
+    chosen = plan_reconstruction(finished_run, CONFIG, ScansAsked(split="validation"))
     assert (chosen.split, chosen.num_images) == ("validation", 6)
 
 
@@ -61,14 +62,14 @@ def test_the_plan_opens_no_decoder_and_writes_nothing(
 @pytest.mark.parametrize("count", [0, 1, 9])
 def test_a_count_that_cannot_be_drawn_is_refused(count, finished_run):
     with pytest.raises(ValueError, match="Choose from 2 to 8"):
-        plan_reconstruction(finished_run, CONFIG, num_images=count)
+        plan_reconstruction(finished_run, CONFIG, ScansAsked(num_images=count))
 
 
 def test_another_subject_or_data_that_are_gone_are_refused(finished_run, tmp_path):
     with pytest.raises(LookupError, match="was not trained on subject 7; it knows 1"):
-        plan_reconstruction(finished_run, CONFIG, subject=7)
+        plan_reconstruction(finished_run, CONFIG, ScansAsked(subject=7))
     with pytest.raises(FileNotFoundError, match="is missing"):
-        plan_reconstruction(finished_run, CONFIG, data=tmp_path / "absent")
+        plan_reconstruction(finished_run, CONFIG, ScansAsked(data=tmp_path / "absent"))
 
 
 def test_half_done_pictures_of_a_run_that_has_moved_are_finished(finished_run, tmp_path):
@@ -139,7 +140,7 @@ def test_the_run_and_the_command_line_say_which_quirks_are_on(
     run_with(finished_run, change_json, **trained)
     config = replace(CONFIG, candidates=1, steps=2, prior_steps=2)
     quirks = {"compat": compat, "quirk_settings": settings}
-    reconstruct_run(finished_run, tmp_path / "out", config, num_images=2, **quirks)
+    reconstruct_run(finished_run, tmp_path / "out", config, ScansAsked(num_images=2), **quirks)
     manifest = read_manifest(tmp_path / "out")
     assert list(manifest.settings.quirks) == manifest.about["quirks"] == expected
 
@@ -155,7 +156,9 @@ def test_outputs_are_averaged_where_the_quirk_is_on(on, finished_run, tmp_path, 
     monkeypatch.setattr(verb, "decode", watched)
     config = replace(CONFIG, steps=1, prior_steps=1)
     settings = ("averaged_outputs=on",) if on else ()
-    reconstruct_run(finished_run, tmp_path / "out", config, num_images=2, quirk_settings=settings)
+    reconstruct_run(
+        finished_run, tmp_path / "out", config, ScansAsked(num_images=2), quirk_settings=settings
+    )
     assert seen == [{"averaged_outputs": on}]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from mindeye.files import read_json, write_json
 from mindeye.reconstruction.settings import ReconstructionConfig
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run
@@ -29,7 +30,7 @@ def test_the_flags_travel_to_retrieval_reconstructions_scores_and_report(finishe
     out = finished_run / "flagged"
     config = ReconstructionConfig(candidates=1, steps=2, prior_steps=2)
     retrieve_run(finished_run, data=flagged)
-    reconstruct_run(finished_run, out, config, data=flagged, num_images=4)
+    reconstruct_run(finished_run, out, config, ScansAsked(data=flagged, num_images=4))
     evaluate_folder(out, data=flagged)
     saved = [
         json.loads((finished_run / "retrieval.json").read_text()),

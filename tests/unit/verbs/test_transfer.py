@@ -15,6 +15,7 @@ from mindeye.reconstruction.opening import open_run, open_training
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.training.plan import prepared_subjects
 from mindeye.verbs.drawing.plan import plan_reconstruction
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import ReportParts, report_run
@@ -91,7 +92,7 @@ def test_scores_equal_those_of_the_same_scans_with_the_training_images_as_a_floo
 ):
     folders = {"own": tmp_path / "own", "other": tmp_path / "other"}
     reconstruct_run(finished_run, folders["own"], CONFIG)
-    reconstruct_run(finished_run, folders["other"], CONFIG, data=transfer)
+    reconstruct_run(finished_run, folders["other"], CONFIG, ScansAsked(data=transfer))
     # The noise of an image goes by its id: only what is drawn from no noise can be compared.
     own = evaluate_folder(folders["own"])
     other = evaluate_folder(folders["other"])
@@ -113,7 +114,7 @@ def test_without_the_training_images_their_floor_is_left_out_and_said(
         provenance["paths"]["data"] = [str(lost)]
 
     change_json(finished_run / "provenance.json", move)
-    reconstruct_run(finished_run, tmp_path / "out", CONFIG, data=transfer)
+    reconstruct_run(finished_run, tmp_path / "out", CONFIG, ScansAsked(data=transfer))
     main(["evaluate", str(tmp_path / "out")])
     shown = capsys.readouterr().out
     assert "protocol: nsd-imagery vision; the run was trained by made up" in shown
@@ -164,15 +165,15 @@ def test_images_of_nsd_need_the_training_data_to_tell_a_leak(
 def test_there_is_no_validation_no_report_and_no_training(
     finished_run, transfer, tmp_path, tiny_experiment
 ):
-    out, chosen = tmp_path / "out", {"data": transfer, "split": "validation"}
+    out, chosen = tmp_path / "out", ScansAsked(data=transfer, split="validation")
     with pytest.raises(ValueError, match="nsd-imagery has no validation images: it only tests"):
-        plan_reconstruction(finished_run, CONFIG, **chosen)
+        plan_reconstruction(finished_run, CONFIG, chosen)
     with pytest.raises(ValueError, match="nsd-imagery has no validation images: it only tests"):
-        reconstruct_run(finished_run, out, CONFIG, **chosen)
+        reconstruct_run(finished_run, out, CONFIG, chosen)
     assert not out.exists()
     with pytest.raises(ValueError, match="A report shows the run's own test images, but"):
         report_run(ReportParts(run=finished_run, data=transfer), tmp_path / "page.html")
-    reconstruct_run(finished_run, out, CONFIG, data=transfer)
+    reconstruct_run(finished_run, out, CONFIG, ScansAsked(data=transfer))
     parts = ReportParts(run=finished_run, reconstructions=out)
     with pytest.raises(ValueError, match="holds images of nsd-imagery, but a report shows"):
         report_run(parts, tmp_path / "page.html")
@@ -184,7 +185,7 @@ def test_there_is_no_validation_no_report_and_no_training(
 def test_a_folder_is_scored_with_the_data_that_it_shows(
     finished_run, transfer, tiny_prepared, tmp_path
 ):
-    reconstruct_run(finished_run, tmp_path / "out", CONFIG, data=transfer)
+    reconstruct_run(finished_run, tmp_path / "out", CONFIG, ScansAsked(data=transfer))
     with pytest.raises(ValueError, match="holds images of nsd-imagery vision, but the data are of"):
         evaluate_folder(tmp_path / "out", data=tiny_prepared)
     with pytest.raises(ValueError, match=r"of made up, but the data are of nsd-imagery vision"):

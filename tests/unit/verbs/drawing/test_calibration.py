@@ -14,6 +14,7 @@ from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.verbs.drawing import calibration
 from mindeye.verbs.drawing.beside import BesideAsked
 from mindeye.verbs.drawing.calibration import marks_of, read_uncertainty
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.reconstruct import reconstruct_run
 from mindeye.verbs.report import report_run
@@ -32,7 +33,7 @@ def few(monkeypatch):
 @pytest.fixture
 def validation(finished_run, tmp_path, few):
     out = tmp_path / "validation"
-    reconstruct_run(finished_run, out, CONFIG, split="validation")
+    reconstruct_run(finished_run, out, CONFIG, ScansAsked(split="validation"))
     return out
 
 

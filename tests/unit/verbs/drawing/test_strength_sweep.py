@@ -12,6 +12,7 @@ from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.verbs.drawing import strength_sweep
 from mindeye.verbs.drawing.drawing_options import strength_or_sweep
 from mindeye.verbs.drawing.plan import plan_reconstruction
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.drawing.strength_sweep import distinct, folder_of, notes_on, plan_sweep
 from mindeye.verbs.evaluation.evaluate import evaluate_folder
 from mindeye.verbs.saved_results import read_manifest
@@ -119,9 +120,9 @@ def test_a_dry_run_counts_every_strength_that_is_drawn_and_writes_nothing(
 
 def test_the_plan_of_a_sweep_covers_what_it_writes(finished_run, swept):
     config = ReconstructionConfig(candidates=1, steps=4, prior_steps=2)
-    asked = {"config": config, "strengths": (0.5, 0.75, 1.0), "split": "validation"}
-    plan = plan_sweep(finished_run, **asked)
-    alone = plan_reconstruction(finished_run, config, split="validation")
+    scans = ScansAsked(split="validation")
+    plan = plan_sweep(finished_run, config, (0.5, 0.75, 1.0), scans)
+    alone = plan_reconstruction(finished_run, config, scans)
     assert (plan.num_pictures, alone.num_pictures) == (18, 6)
     assert plan.num_bytes == 3 * alone.num_bytes
     arrays = swept.glob("*/reconstructions.safetensors")

@@ -17,6 +17,7 @@ from mindeye.reconstruction.picture_folder import load_reconstruction
 from mindeye.reconstruction.pipeline import ReconstructionConfig
 from mindeye.report.banner import SIMULATED
 from mindeye.targets.clip import load_clip
+from mindeye.verbs.drawing.scans import ScansAsked
 from mindeye.verbs.evaluation.evaluate import evaluate_folder, scoring_clip, shown_pictures
 from mindeye.verbs.evaluation.pictures_beside import pictures_at
 from mindeye.verbs.reconstruct import reconstruct_run
@@ -129,7 +130,7 @@ def test_pictures_dealt_at_random_give_the_interval_of_chance(finished_run):
 def test_validation_images_are_drawn_and_scored_for_choosing_settings(finished_run, tmp_path):
     out = tmp_path / "validation"
     config = ReconstructionConfig(candidates=1, steps=2, prior_steps=2)
-    drawn = reconstruct_run(finished_run, out, config, split="validation")
+    drawn = reconstruct_run(finished_run, out, config, ScansAsked(split="validation"))
     assert drawn.image_ids.tolist() == list(range(200, 206))
     assert len(evaluate_folder(out).image_ids) == 6
     with pytest.raises(ValueError, match="holds validation images, but a report shows test"):
