@@ -1,14 +1,12 @@
-"""Small checkpoints with the published keys, saved as the published programs saved theirs."""
+"""Small checkpoints with the published keys, runs made of them, and commands that draw them."""
 
-import functools
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from mindeye.cli import main
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.decoder import Decoder, DecoderConfig
 from mindeye.models.low_level_network import LowLevelPathConfig, PublishedLowLevelConfig
@@ -16,13 +14,9 @@ from mindeye.models.mixer_backbone import MixerBackboneConfig
 from mindeye.models.published import to_mindeye1, to_mindeye2
 from mindeye.models.published_prior import PublishedPriorConfig
 from mindeye.nsd_layout import NSDGENERAL_VOXELS
-from mindeye.verbs.benchmarks.random_sdxl import (
-    TINY_UNCLIP_UNET,
-    TINY_VAE,
-    random_unet,
-    random_vae,
-)
-from mindeye.verbs.convert_generator import convert_unclip
+from mindeye.verbs.benchmarks.random_generators import write_random_generator
+from mindeye.verbs.benchmarks.random_sdxl import TINY_UNCLIP_UNET, write_random_unclip
+from mindeye.verbs.convert import convert_checkpoint
 
 WIDTH, TOKENS, TOKEN_WIDTH = 8, 3, 16
 PRIOR = PublishedPriorConfig(depth=2, num_heads=2, head_width=32, coarse_epsilon=True)
@@ -41,27 +35,10 @@ MINDEYE1 = DecoderConfig(
     prior=PRIOR,
     low_level=replace(LOW_LEVEL, path=LowLevelPathConfig(width=WIDTH, num_blocks=2)),
 )
-
-
-LAYERS = 3  # two of each block and what changes the size
-OUTSIDE = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-}
-RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+NUM_VOXELS = 20
+# What the tiny CLIP gives in the form that each system learns.
+TOKENS_OF = {"mindeye1": (5, 16), "mindeye2": (4, 16)}
+GENERATOR_OF = {"mindeye1": "versatile", "mindeye2": "unclip"}
 
 
 def decoder_of(config: DecoderConfig, *subjects: int) -> Decoder:
@@ -85,58 +62,6 @@ def save_checkpoint(path: Path, state: dict[str, torch.Tensor]) -> Path:
         "lr_scheduler": {"anneal_func": schedule.get_last_lr},
     }
     torch.save(content, path)
-    return path
-
-
-def renamed(part: str, names: Mapping[str, str]) -> str:
-    head = next(one for one in names if part.startswith(f"{one}."))
-    return names[head] + part.removeprefix(head)
-
-
-def unet_name(name: str) -> str:
-    """Diffusers' name of a weight -> that of sgm's UNetModel."""
-    found = re.match(r"(down|up|mid)_block(?:s\.(\d))?\.(\w+)\.(\d)\.(.*)", name)
-    if not found:
-        return renamed(name, OUTSIDE)
-    side, block, kind, layer, rest = found.groups()
-    block, layer = int(block or 0), int(layer)
-    rest = renamed(rest, RESNET) if kind == "resnets" else rest
-    if side == "mid":
-        return f"middle_block.{2 * layer if kind == 'resnets' else 1}.{rest}"
-    if side == "down":
-        if kind == "downsamplers":
-            return f"input_blocks.{LAYERS * (block + 1)}.0.{rest.replace('conv', 'op')}"
-        return f"input_blocks.{1 + LAYERS * block + layer}.{int(kind == 'attentions')}.{rest}"
-    if kind == "upsamplers":
-        return f"output_blocks.{LAYERS * block + 2}.2.{rest}"
-    return f"output_blocks.{LAYERS * block + layer}.{int(kind == 'attentions')}.{rest}"
-
-
-def vae_name(name: str) -> str:
-    """Diffusers' name of a weight -> that of sgm's AutoencoderKL."""
-    name = name.replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
-    name = re.sub(r"mid_block\.resnets\.(\d)", lambda one: f"mid.block_{int(one[1]) + 1}", name)
-    if ".mid_block.attentions.0." in name:
-        side, rest = name.split(".mid_block.attentions.0.")
-        return f"{side}.mid.attn_1.{renamed(rest, ATTENTION)}"
-    name = re.sub(r"up_blocks\.(\d)", lambda one: f"up.{3 - int(one[1])}", name)
-    name = name.replace("down_blocks.", "down.").replace("resnets", "block")
-    return name.replace("downsamplers.0", "downsample").replace("upsamplers.0", "upsample")
-
-
-def sgm_state() -> dict[str, torch.Tensor]:
-    unet = random_unet(TINY_UNCLIP_UNET).state_dict()
-    state = {f"model.diffusion_model.{unet_name(name)}": one for name, one in unet.items()}
-    for name, one in random_vae(TINY_VAE).state_dict().items():
-        is_matrix = ".attentions." in name and one.ndim == 2
-        state[f"first_stage_model.{vae_name(name)}"] = one[..., None, None] if is_matrix else one
-    state["conditioner.embedders.0.model.visual.proj"] = torch.ones(3, 2)
-    state["denoiser.sigmas"] = torch.ones(1000)
-    return state
-
-
-def save_unclip(path: Path, state: dict[str, torch.Tensor]) -> Path:
-    torch.save({"state_dict": state, "global_step": 110000, "epoch": 0}, path)
     return path
 
 
@@ -172,25 +97,73 @@ def mindeye1_paths(tmp_path, mindeye1_decoder) -> tuple[Path, Path]:
     return high_path, save_checkpoint(tmp_path / "autoencoder.pth", low)
 
 
-@pytest.fixture(name="save_unclip")
-def save_unclip_fixture():
-    """(path, state dict) -> the path, now a checkpoint of sgm."""
-    return save_unclip
-
-
 @pytest.fixture
-def unclip_state() -> dict[str, torch.Tensor]:
-    """A tiny random unCLIP under sgm's names, with what a conversion leaves out."""
-    return sgm_state()
+def converted(tmp_path, save_checkpoint, mindeye1_decoder, mindeye2_decoder):
+    """(family) -> a run made of a checkpoint whose shapes fit the tiny subject and networks."""
+
+    def make(family: str, low_level: bool = True) -> Path:
+        one = {"mindeye1": mindeye1_decoder, "mindeye2": mindeye2_decoder}[family]
+        low = replace(one.config.low_level, base_side=4) if low_level else None
+        torch.manual_seed(3)
+        decoder = Decoder(
+            replace(one.config, low_level=low),
+            num_voxels_of={1: NUM_VOXELS},
+            token_shape=TOKENS_OF[family],
+            latent_shape=(4, 8, 8),
+        ).eval()
+        state = to_mindeye1(decoder) if family == "mindeye1" else to_mindeye2(decoder)
+        path, out = save_checkpoint(tmp_path / f"{family}.pth", state), tmp_path / family
+        convert_checkpoint(family, path, subjects=[1], out=out)
+        return out
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def unclip_path(tmp_path_factory) -> Path:
-    """Shared: read only."""
-    return save_unclip(tmp_path_factory.mktemp("sgm") / "unclip.ckpt", sgm_state())
+def weights(tmp_path_factory) -> dict[str, Path]:
+    """Folders of the generators by their names; read only."""
+    place = tmp_path_factory.mktemp("weights")
+    unet = {**TINY_UNCLIP_UNET, "cross_attention_dim": 16}
+    return {
+        "versatile": write_random_generator(
+            "versatile", place / "versatile", token_shape=(5, 16), small=True
+        ),
+        "unclip": write_random_unclip(place / "unclip", unet=unet, num_tokens=4),
+    }
 
 
 @pytest.fixture
-def convert():
-    """Converts a tiny checkpoint."""
-    return functools.partial(convert_unclip, unet=TINY_UNCLIP_UNET, vae=TINY_VAE)
+def networks_given(networks) -> list[str]:
+    return ["--clip", str(networks.clip), "--vae", str(networks.vae)]
+
+
+@pytest.fixture
+def drawing(tiny_prepared, networks_given, weights, tmp_path):
+    """(family, run) -> the command line that draws two images."""
+
+    def line(family: str, run: Path) -> list[str]:
+        name = GENERATOR_OF[family]
+        return [
+            *("reconstruct", str(run), "--data", str(tiny_prepared), *networks_given),
+            *("--generator", name, "--generator-source", str(weights[name])),
+            *("--out", str(tmp_path / "out"), "--images", "2", "--candidates", "2"),
+            *("--steps", "2", "--prior-steps", "2", "--sampler", "ddim"),
+        ]
+
+    return line
+
+
+@pytest.fixture
+def refused(capsys):
+    """(command line) -> what is said when it is refused."""
+
+    def told(line: list[str]) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(line)
+        assert stop.value.code == 2
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        return error
+
+    return told
