@@ -1,3 +1,5 @@
+"""Every verb as it is typed: its help, and how it ends."""
+
 import argparse
 import shlex
 
@@ -6,8 +8,6 @@ import pytest
 from mindeye import __version__
 from mindeye.cli import main, make_parser
 from mindeye.config import dump_yaml
-from mindeye.report.banner import SIMULATED
-from mindeye.types import MetricRow
 
 # Verb, or an action of one -> the library function behind it, and arguments that parse.
 FUNCTION_OF = {
@@ -161,36 +161,6 @@ def test_a_full_disk_ends_every_verb_with_2_and_one_message(
 )
 def test_a_folder_that_is_not_there_is_refused_by_its_name(verb, message, arguments_of, capsys):
     assert message in refusal(arguments_of[verb], capsys)
-
-
-@pytest.mark.parametrize("given", [["--preset", "tiny"], ["--images", "100"]])
-def test_a_recording_refuses_what_it_would_ignore(given, tmp_path, capsys):
-    arguments = ["demo", "--recording", "miyawaki2008-figures", "--out", str(tmp_path / "out")]
-    message = refusal([*arguments, *given], capsys)
-    assert message.startswith("--recording miyawaki2008-figures decodes every trial")
-    assert f"takes no {given[0]}. Leave out" in message
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_recording_alone_has_no_banner(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("mindeye.verbs.demonstration.recording.run_recording", lambda *given: [])
-    main(["demo", "--recording", "miyawaki2008-figures", "--out", str(tmp_path / "out")])
-    assert SIMULATED not in capsys.readouterr().out
-
-
-def test_the_demo_of_a_simulated_subject_ends_with_the_banner(tmp_path, monkeypatch, capsys):
-    configs = []
-
-    def demo(out, config, watch):
-        configs.append(config)
-        values = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "chance": None, "better": "higher"}
-        return [MetricRow(system="mindeye", metric="image retrieval top-1 of 9", **values)]
-
-    monkeypatch.setattr("mindeye.verbs.demonstration.demo.run_demo", demo)
-    main(["demo", "--out", str(tmp_path / "out")])
-    main(["demo", "--out", str(tmp_path / "out"), "--preset", "tiny", "--images", "30"])
-    assert capsys.readouterr().out.splitlines()[-1] == SIMULATED
-    assert [(one.preset, one.num_images) for one in configs] == [("nsd-like", 100), ("tiny", 30)]
 
 
 @pytest.mark.parametrize("seed", ["-1", "x", "1.5"])
