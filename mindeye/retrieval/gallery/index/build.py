@@ -127,7 +127,9 @@ def growable(gallery: Gallery, request: IndexRequest) -> IndexRecord | None:
     try:
         lacking = folders.require_of_gallery(record, gallery)
         folders.require_files(folder, record)
-        folders.require_indexed(gallery, folder, folders.findable_rows(gallery))
+        # New shards' rows are not asked for: the last byte of the index's bits reaches into them.
+        num_rows = sum(one["count"] for one in record.shards)
+        folders.require_indexed(gallery, folder, folders.findable_rows(gallery)[:num_rows])
     except ValueError:
         return None
     return record if record.kind != "hnsw" or lacking == 0 else None
