@@ -54,7 +54,13 @@ def _begun(gallery: Gallery, grown: Path, sample: int, seed: int) -> tuple[faiss
     """The graph that holds the most shards, and their number."""
     done = max((int(one.stem) for one in grown.glob("*.faiss")), default=0)
     if done:
-        return faiss.read_index(str(grown / f"{done}.faiss")), done
+        index = faiss.read_index(str(grown / f"{done}.faiss"))
+        # Of each vector faiss draws how high it is linked, from a stream that no file holds: it
+        # goes on behind the vectors that are there.
+        stream = faiss.downcast_index(index.index).hnsw.rng
+        for _ in range(index.ntotal):
+            stream.rand_float()
+        return index, done
     factory = f"HNSW{HNSW_NEIGHBOURS},SQ8"
     graph = faiss.index_factory(gallery.width, factory, faiss.METRIC_INNER_PRODUCT)
     faiss.downcast_index(graph).hnsw.efConstruction = BREADTH
