@@ -58,6 +58,15 @@ def test_an_import_is_told_resumed_and_searched(gallery, tmp_path, capsys):
     assert "in Milvus Lite" in there
 
 
+def test_a_dry_run_counts_and_sends_nothing(gallery, tmp_path, capsys):
+    reason = "needs the extra `milvus`: pip install 'mindeye[milvus]'"
+    pytest.importorskip("milvus_lite", reason=reason)
+    engine = ("--engine", "milvus", "--uri", tmp_path / "x.db")
+    screen = told(capsys, "index", gallery.path, *engine, "--dry-run")
+    assert "40 vectors of 2 shards would be compared" in screen
+    assert not (tmp_path / "x.db").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -69,6 +78,10 @@ def test_an_import_is_told_resumed_and_searched(gallery, tmp_path, capsys):
         (["--engine", "milvus", "--uri", "x.db", "--memory", "1G"], "--memory is of the index"),
         (["--engine", "milvus", "--uri", "x.db", "--threads", "1"], "--threads is of the index"),
         (["--engine", "milvus", "--uri", "x.db", "--seed", "1"], "--seed is of the index"),
+        (["--engine", "milvus", "--uri", "x.db", "--lists", "4"], "--lists is of the index"),
+        (["--engine", "milvus", "--uri", "x.db", "--queries", "q.npy"], "--queries is of the"),
+        (["--engine", "milvus", "--uri", "x.db", "--shard-index", "0"], "--shard-index is of"),
+        (["--engine", "milvus", "--uri", "x.db", "--retrain"], "--retrain is of the index"),
         (["--index-type", "HNSW"], "are of Milvus"),
     ],
 )

@@ -1,5 +1,7 @@
 """How far a server's index is, told by a made-up client: waiting, giving up, refusing to search."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("pymilvus", reason="needs the extra `milvus`: pip install 'mindeye[milvus]'")
@@ -7,7 +9,11 @@ pytest.importorskip("pymilvus", reason="needs the extra `milvus`: pip install 'm
 import pymilvus
 
 from mindeye.retrieval.gallery.milvus import building
-from mindeye.retrieval.gallery.milvus.building import require_built, wait_until_built
+from mindeye.retrieval.gallery.milvus.building import (
+    of_collection,
+    require_built,
+    wait_until_built,
+)
 from mindeye.retrieval.gallery.milvus.client import MilvusConfig
 
 CONFIG = MilvusConfig(uri="http://host:19530")
@@ -61,3 +67,30 @@ def test_what_is_not_indexed_is_not_searched_but_lite_needs_no_index():
     lite = MilvusConfig(uri="x.db")
     require_built(Client([]), lite)
     wait_until_built(Client([]), lite)
+
+
+def test_a_server_that_gave_up_is_told_also_where_no_vector_waits():
+    with pytest.raises(OSError, match="of only 100 of 100"):
+        wait_until_built(Client([0], "Failed"), CONFIG)
+
+
+@pytest.mark.parametrize(("told", "asked"), [("true", True), (False, "false"), ("16", 16)])
+def test_parameters_are_compared_as_they_are_meant(told, asked):
+    class Known(Client):
+        def describe_index(self, collection, name):
+            return {"index_type": "HNSW_SQ", "refine": told}
+
+    known = Known([])
+    kept = of_collection(known, replace(CONFIG, parameters={"refine": asked}))
+    assert kept.kind == "HNSW_SQ"
+    with pytest.raises(ValueError, match="not HNSW_SQ, refine other"):
+        of_collection(known, replace(CONFIG, parameters={"refine": "other"}))
+
+
+def test_a_collection_of_several_indexes_is_not_ours():
+    class Two(Client):
+        def list_indexes(self, collection):
+            return ["vector", "text"]
+
+    with pytest.raises(ValueError, match="has 2 indexes, not the one of"):
+        of_collection(Two([]), CONFIG)
