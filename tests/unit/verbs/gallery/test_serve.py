@@ -13,10 +13,12 @@ from mindeye.cli import main
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
 from mindeye.pictures import as_images
+from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.run import RunFolder
 from mindeye.targets.clip import OFFLINE_CLIP, load_clip
+from mindeye.verbs.gallery import serve as verb
 from mindeye.verbs.gallery.serve import is_loopback, listen, open_service, simulated_notes
 
 LIMITS = ServeLimits()
@@ -96,6 +98,8 @@ def test_texts_and_pictures_are_embedded_by_the_runs_clip(gallery, finished_run)
     # As galleries are embedded: of what is not square the middle.
     wide = np.concatenate([np.zeros_like(picture), picture, np.zeros_like(picture)], axis=1)
     np.testing.assert_allclose(service.embedder.embed_picture(wide), found, atol=1e-6)
+    tall = np.concatenate([np.zeros_like(picture), picture, np.zeros_like(picture)])
+    np.testing.assert_allclose(service.embedder.embed_picture(tall), found, atol=1e-6)
 
 
 def test_without_run_and_clip_a_gallery_of_another_network_is_searched_by_vectors(gallery):
@@ -110,6 +114,31 @@ def test_a_run_of_another_network_is_refused(gallery, finished_run, change_json)
     change_json(gallery.path / "gallery.json", lambda content: content.update(network="other"))
     with pytest.raises(ValueError, match="embedded by other"):
         open_service(gallery.path, limits=LIMITS, run=finished_run)
+
+
+def test_a_run_of_tokens_without_an_embedding_is_refused(gallery, finished_run, change_json):
+    patches = {"clip_tokens": "patches"}
+    change_json(finished_run / "provenance.json", lambda content: content.update(patches))
+    with pytest.raises(ValueError, match="learned `patches` tokens, of which none is comparable"):
+        open_service(gallery.path, limits=LIMITS, run=finished_run)
+
+
+def test_it_is_searched_by_the_engine_and_called_by_the_name_that_were_given(gallery, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(verb, "open_engine", lambda gallery, one: chosen.append(one) or Index())
+    choice = EngineChoice(engine="milvus", uri="x.db")
+    service = open_service(gallery.path, limits=LIMITS, name="scenes", engine=choice)
+    assert chosen == [choice]
+    assert service.name == "scenes"
+
+
+class Index:
+    """Finds nothing."""
+
+    about = "made up"
+
+    def search(self, queries, k):
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(
@@ -142,6 +171,15 @@ def test_other_machines_may_ask_only_where_that_is_said():
         assert listening.address == f"http://127.0.0.1:{listening.socket.getsockname()[1]}/"
 
 
+def test_an_address_of_several_colons_is_shown_as_browsers_take_it():
+    try:
+        with listen("::1", 0, expose=False) as listening:
+            port = listening.socket.getsockname()[1]
+            assert listening.address == f"http://[::1]:{port}/"
+    except OSError as error:
+        pytest.skip(f"this machine has no address ::1 ({error})")
+
+
 def test_a_port_in_use_ends_the_verb_before_anything_is_opened(tmp_path, capsys):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -159,6 +197,8 @@ def test_a_port_in_use_ends_the_verb_before_anything_is_opened(tmp_path, capsys)
         (["--port", "0"], "is no gallery"),
         (["--port", "0", "--rate", "0"], "rate is 0.0"),
         (["--port", "0", "--max-k", "0"], "max_k is 0"),
+        (["--port", "0", "--max-body", "0"], "max_body is 0"),
+        (["--port", "65536"], "65536 is no port"),
         (["--subject", "1"], "belong to a run"),
         (["--host", "no.such.host.invalid", "--expose"], "There is no host"),
     ],

@@ -31,7 +31,21 @@ def test_clients_without_end_take_no_memory_without_end(monkeypatch):
     assert buckets.seconds_to_wait("49", 1.0) == 1.0
 
 
-@pytest.mark.parametrize("given", [{"max_k": 0}, {"concurrency": 0}, {"rate": 0.0}])
+def test_who_has_waited_a_while_waits_the_rest():
+    clock = Clock()
+    buckets = TokenBuckets(rate=2.0, burst=1, clock=clock)
+    buckets.seconds_to_wait("a", 1.0)
+    clock.now += 0.125
+    assert buckets.seconds_to_wait("a", 1.0) == 0.375
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({name: 0} for name in ("max_k", "max_body", "max_pixels", "max_text", "burst")),
+        *({"concurrency": 0}, {"rate": 0.0}, {"rate": float("nan")}),
+    ],
+)
 def test_limits_that_let_nothing_through_are_refused(given):
     with pytest.raises(ValueError, match=next(iter(given))):
         ServeLimits(**given)

@@ -79,14 +79,18 @@ def test_a_picture_comes_as_base64_with_or_without_the_browsers_prefix():
         ({"num_images": 51}, "num_images is 51. Choose from 1 to 50"),
         ({"num_result_ids": 10**30, "num_images": 5}, "num_result_ids is too large"),
         ({"num_images": -1}, "is -1"),
+        ({"num_images": 0}, "num_images is 0"),
+        ({"num_result_ids": 0}, "num_result_ids is 0"),
         ({"num_images": 2.5}, "whole number"),
         ({"num_images": "40"}, "whole number"),
         ({"num_images": True}, "whole number"),
         ({"text": None, "row": "../../etc/passwd"}, "whole number"),
         ({"text": None, "image": 7}, "base64"),
+        ({"text": None, "image": "Ynl0!ZXM="}, "base64"),
         ({"text": None, "embedding_input": [1, 2]}, "has 2 numbers, .* 3"),
         ({"text": None, "embedding_input": "123"}, "list of numbers"),
         ({"text": None, "embedding_input": [1, "2", 3]}, "list of numbers"),
+        ({"text": None, "embedding_input": [True, 1, 2]}, "list of numbers"),
         ({"text": None, "embedding_input": [[1], [2], [3]]}, "list of numbers"),
         ({"text": None, "embedding_input": [0, 0, 0.0]}, "not all zero"),
         ({"text": None, "embedding_input": [1e999, 0, 0]}, "finite"),
@@ -122,3 +126,10 @@ def test_no_number_given_is_as_many_as_clip_retrieval_gives():
         json.loads('{"text": "x"}'), name="n", width=WIDTH, limits=ServeLimits(max_k=100)
     )
     assert (query.num_images, query.num_results, query.deduplicate) == (100, 100, False)
+    # Or as many as this server gives.
+    assert query_of().num_images == 50
+
+
+def test_as_much_as_is_allowed_is_allowed():
+    query = query_of(text="x" * 2000, num_images=50)
+    assert (len(query.text), query.num_images) == (2000, 50)

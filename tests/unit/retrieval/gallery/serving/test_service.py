@@ -1,11 +1,13 @@
 """Answers against all cosines in NumPy."""
 
 import base64
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mindeye.retrieval.gallery.serving.limits import ServeLimits
 from mindeye.retrieval.gallery.serving.refusal import QueryError
@@ -161,3 +163,16 @@ def test_a_picture_of_the_gallery_is_shown_that_would_be_too_large_to_be_sent(se
     other = replace(service, gallery=replace(service.gallery, about=about))
     with pytest.raises(QueryError, match="more than 10"):
         other.thumbnail(2)
+
+
+def test_a_picture_that_is_searched_for_is_bounded_by_what_strangers_may_send(service, made_up):
+    strict = replace(service, limits=ServeLimits(max_pixels=799))  # it has 40 x 20
+    with pytest.raises(QueryError, match="20 x 40 pixels, more than 799"):
+        search(strict, image=base64.b64encode(made_up.png(7)).decode())
+
+
+def test_pictures_of_every_form_that_galleries_are_built_of_are_shown(service):
+    scan = io.BytesIO()
+    Image.new("RGB", (20, 40)).save(scan, "TIFF")
+    shown = replace(service, picture_bytes=lambda row: scan.getvalue()).thumbnail(2)
+    assert Image.open(io.BytesIO(shown)).size == (20, 40)

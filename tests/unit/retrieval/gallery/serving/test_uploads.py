@@ -7,7 +7,11 @@ import pytest
 from PIL import Image
 
 from mindeye.retrieval.gallery.serving.refusal import QueryError
-from mindeye.retrieval.gallery.serving.uploads import thumbnail, uploaded_picture
+from mindeye.retrieval.gallery.serving.uploads import (
+    GALLERY_FORMATS,
+    thumbnail,
+    uploaded_picture,
+)
 
 
 def encoded(picture: np.ndarray, form: str = "PNG", **options) -> bytes:
@@ -57,3 +61,22 @@ def test_a_thumbnail_is_a_jpeg_of_bounded_size_that_keeps_its_shape():
     assert (small.format, small.size) == ("JPEG", (128, 256))
     tiny = Image.open(io.BytesIO(thumbnail(np.zeros((6, 3, 3), dtype=np.uint8), 256)))
     assert tiny.size == (3, 6)
+
+
+def test_as_many_pixels_as_are_allowed_are_read():
+    assert uploaded_picture(encoded(np.zeros((30, 40, 3), np.uint8)), 1_200).shape == (30, 40, 3)
+
+
+def test_a_photograph_that_lies_on_its_side_is_set_upright():
+    lying, exif = np.zeros((40, 60, 3), np.uint8), Image.Exif()
+    lying[:, :30] = 255
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it
+    upright = uploaded_picture(encoded(lying, "PNG", exif=exif), 10_000)
+    assert (upright == np.rot90(lying, -1)).all()
+
+
+def test_only_the_forms_that_are_asked_for_are_opened():
+    scan = encoded(np.full((5, 7, 3), 9, np.uint8), "TIFF")
+    with pytest.raises(QueryError, match=r"no whole picture \(JPEG, PNG, WEBP, GIF, BMP are read"):
+        uploaded_picture(scan, 100)
+    assert (uploaded_picture(scan, 100, GALLERY_FORMATS) == 9).all()
