@@ -1,5 +1,6 @@
 """Duplicates against a plain loop over all pairs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,17 @@ def test_a_search_that_was_stopped_goes_on_at_its_block(gallery, tmp_path, monke
     again = near_duplicates(gallery, ABOVE, without, tmp_path / "work")
     assert all((one == other).all() for one, other in zip(again, whole, strict=True))
     assert len(compared) == len([*(tmp_path / "whole").iterdir()]) - finished > 0
+
+
+def test_the_bytes_of_a_picture_tell_more_than_its_address(gallery):
+    path = gallery.path / gallery.shards[0].metadata
+    table, first = parquet.read_table(path), gallery.kept_rows(gallery.shards[0])[:2]
+    digests = [f"{row:064x}" for row in range(len(table))]
+    digests[first[1]] = digests[first[0]]
+    # One picture at two addresses; what has one address shows two pictures.
+    parquet.write_table(table.append_column("sha256", [digests]), path)
+    found = same_pictures(replace(gallery, shards=gallery.shards[:1]))
+    assert (found.rows.tolist(), found.first.tolist()) == ([first[1]], [first[0]])
 
 
 def test_rows_of_the_same_picture_are_known_by_the_column_that_tells_them(gallery):

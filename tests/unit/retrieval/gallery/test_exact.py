@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from mindeye.retrieval.gallery import exact
 from mindeye.retrieval.gallery.exact import ExactIndex
 
 
-def test_exact_search_finds_the_highest_cosines_of_what_is_kept(gallery_of):
+@pytest.mark.parametrize("at_once", [7, 16_384])
+def test_exact_search_finds_the_highest_cosines_of_what_is_kept(gallery_of, monkeypatch, at_once):
+    monkeypatch.setattr(exact, "BLOCK", at_once)
     gallery = gallery_of(counts=(30, 21, 40), kept={2: (0, 5, 6, 39)})
     queries = np.random.default_rng(1).standard_normal((7, gallery.width)).astype(np.float32)
     found = ExactIndex(gallery).search(queries, 9)
@@ -23,6 +26,9 @@ def test_more_neighbours_than_vectors_are_refused(gallery_of):
     query = np.zeros((1, gallery.width), dtype=np.float32)
     with pytest.raises(ValueError, match=r"3 neighbours .* has 2 vectors"):
         ExactIndex(gallery).search(query, 3)
+    with pytest.raises(ValueError, match=r"0 neighbours .* Choose from 1 to 2"):
+        ExactIndex(gallery).search(query, 0)
+    assert set(ExactIndex(gallery).search(query, 2).rows[0]) == {0, 1}
     with pytest.raises(ValueError, match=r"have 31 numbers each, .* 32"):
         ExactIndex(gallery).search(query[:, :31], 1)
 
@@ -45,3 +51,14 @@ def test_a_gallery_whose_filters_left_nothing_says_so(gallery_of):
     gallery = gallery_of(counts=(5,), kept={0: ()})
     with pytest.raises(ValueError, match="has no vector that can be found"):
         ExactIndex(gallery).search(np.zeros((1, gallery.width), dtype=np.float32), 1)
+
+
+def test_equals_come_by_ascending_row_whatever_shards_hold_them(gallery_of):
+    gallery = gallery_of(counts=(4, 5))
+    for shard in gallery.shards:
+        np.save(
+            gallery.path / shard.embeddings,
+            np.eye(shard.count, gallery.width)[[0] * shard.count].astype(np.float16),
+        )
+    query = np.eye(1, gallery.width, dtype=np.float32)
+    assert ExactIndex(gallery).search(query, 9).rows.tolist() == [[*range(9)]]

@@ -27,6 +27,15 @@ def test_vectors_are_brought_to_length_one_and_that_is_said(saved):
     unit = found.vectors.astype(np.float16)
     assert read_queries(saved(unit), 5).note is None
     assert read_queries(saved(unit[0]), 5).vectors.shape == (1, 5)
+    assert "lengths from 0.1 to 0.1" in read_queries(saved(found.vectors / 10), 5).note
+
+
+def test_only_the_first_are_taken_where_no_more_are_asked_for(saved):
+    vectors = RNG.normal(size=(4, 5))
+    path = saved(vectors)
+    first, every = read_queries(path, 5, most=3).vectors, read_queries(path, 5).vectors
+    assert (first == every[:3]).all()
+    assert len(every) == 4
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,7 @@ def test_vectors_are_brought_to_length_one_and_that_is_said(saved):
         (np.ones((1, 1, 5)), ValueError, r"shape \(1, 1, 5\)"),
         (np.ones((2, 5), int), ValueError, "int64, not embeddings"),
         (np.array([[1.0] * 5, [np.nan] * 5]), FloatingPointError, r"first at positions \[1\]"),
+        (np.array([[1.0] * 5, [1.0, np.inf, 1, 1, 1]]), FloatingPointError, "1 of 2 vectors"),
         (np.array([[1.0] * 5, [0.0] * 5]), ValueError, "length zero at position 1"),
     ],
 )
@@ -90,4 +100,14 @@ def test_near_duplicates_are_answered_once_and_more_are_asked_for_in_their_place
         index, query, 20, above=0.999, most=96, vectors=lambda rows: vectors[rows]
     )
     assert len(few.rows[0]) == 12
+    # No more than there are, and not again.
+    assert index.asked[3:] == [20, 80, 96]
     assert first_of_alike(vectors[:9], 0.999).tolist() == [0, 8]
+
+
+def test_only_what_is_kept_stands_in_the_way_and_only_what_is_above():
+    angles = np.deg2rad([0, 20, 40])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    # The third is like the second, which is left out, and unlike the first.
+    assert first_of_alike(vectors, float(np.cos(np.deg2rad(30)))).tolist() == [0, 2]
+    assert first_of_alike(np.eye(2, dtype=np.float32)[[0, 0]], 1.0).tolist() == [0, 1]

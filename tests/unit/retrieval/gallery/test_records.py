@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery
+from mindeye.retrieval.gallery.folder import GalleryShard, write_gallery, write_kept
 from mindeye.retrieval.gallery.pictures.places import pictures
 from mindeye.verbs.gallery.searchable import answers
 
@@ -131,6 +131,8 @@ def test_pictures_are_read_from_files_and_from_within_tars(gallery):
 def test_a_row_without_metadata_or_outside_the_gallery_is_refused(gallery):
     with pytest.raises(LookupError, match=r"from 3 to 12 .* has 12"):
         gallery.records(np.array([12, 3]))
+    with pytest.raises(LookupError, match=r"from -1 to 3 .* has 12"):
+        gallery.vectors(np.array([3, -1]))
     path = gallery.path / "metadata" / "2.parquet"
     parquet.write_table(parquet.read_table(path).slice(0, 4), path)
     with pytest.raises(ValueError, match="has 4 rows, but row 6 is asked for"):
@@ -138,6 +140,23 @@ def test_a_row_without_metadata_or_outside_the_gallery_is_refused(gallery):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(ValueError, match="no readable parquet"):
         gallery.records(np.array([11]))
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="holds a gallery's metadata"):
+        gallery.records(np.array([11]))
+
+
+def test_a_row_is_that_of_the_gallery_whatever_the_source_calls_a_row(gallery):
+    path = gallery.path / "metadata" / "2.parquet"
+    table = parquet.read_table(path).append_column("row", [[100 + row for row in range(7)]])
+    parquet.write_table(table, path)
+    assert [one["row"] for one in gallery.records(np.array([11, 6]))] == [11, 6]
+
+
+def test_rows_that_can_be_found_are_kept_under_a_name_that_tells_them(tmp_path):
+    places = [write_kept(tmp_path, "one", np.array(rows), 3) for rows in ([0, 1], [0, 2], [0, 1])]
+    assert places[0] == places[2] != places[1]
+    assert [np.load(tmp_path / one).tolist() for one in places[:2]] == [[0, 1], [0, 2]]
+    assert write_kept(tmp_path, "one", np.arange(3), 3) is None
 
 
 def test_metadata_that_others_wrote_and_replaced_since_are_refused(gallery):
