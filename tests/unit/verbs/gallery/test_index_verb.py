@@ -101,3 +101,13 @@ def test_an_index_that_grows_is_built_in_parts_whatever_would_be_chosen_anew(fol
     assert "0 shards are still to be encoded" in capsys.readouterr().out
     index(folder)
     assert open_index(open_gallery(folder)).index.ntotal == 1200
+
+
+def test_cells_are_learnt_anew_where_that_is_asked_for(folder, capsys):
+    chosen = ("--kind", "ivf-rabitq", "--lists", "16")
+    index(folder, *chosen)
+    before = current_folder(open_gallery(folder))
+    index(folder, *chosen)
+    assert current_folder(open_gallery(folder)) == before
+    index(folder, *chosen, "--retrain")
+    assert current_folder(open_gallery(folder)) != before

@@ -108,7 +108,8 @@ def test_few_vectors_in_the_probed_lists_are_made_up_for(gallery_of, clustered, 
     gallery = gallery_of(num_shards=1, count=60)
     build(gallery)
     index = open_index(gallery)
-    index.probes = 1
+    index.probes = index.candidates = 1
+    assert index.search(clustered.queries(10), 7).rows.shape == (10, 7)
     found = index.search(clustered.queries(10), 50)
     assert (found.rows >= 0).all()
     assert all(len(set(rows)) == 50 for rows in found.rows.tolist())

@@ -48,8 +48,26 @@ def test_what_cannot_be_is_refused():
         choice(10**7, memory=10**8)
     with pytest.raises(ValueError, match=r"recall of 95.* at most 1"):
         choice(10**7, recall=95)
-    with pytest.raises(ValueError, match=r"300 lists .* 200 vectors"):
-        choice(200, kind="ivf-pq", lists=300)
+    with pytest.raises(ValueError, match=r"recall of 0 is asked for"):
+        choice(10**7, recall=0)
+    for lists in (300, 0):
+        with pytest.raises(ValueError, match=rf"{lists} lists .* 200 vectors"):
+            choice(200, kind="ivf-pq", lists=lists)
+    # As many lists as were asked for, or none.
+    with pytest.raises(ValueError, match=r"but 1\.8 GB are allowed"):
+        choice(10**7, lists=8192, memory=1_800_000_000)
+
+
+def test_what_is_told_is_what_its_parts_come_to():
+    found = choice(10**6)
+    # A bit a number, two factors and a row number; centroids and a rotation in float32.
+    assert found.bytes_per_vector == pytest.approx(96 + 8 + 8 + 4 * 768 * (4096 + 768) / 1e6)
+    assert found.sample == 40 * 4096
+    # Ten rounds of the sample and all vectors against all lists; encoding at 25,000 a second.
+    products = 2 * 768 * 4096 * (10**6 + 10 * 40 * 4096)
+    assert found.minutes == pytest.approx((products / 2e11 + 40) / 60)
+    # Words of codebooks are learnt too: 40 vectors for each of 256.
+    assert choice(10**6, kind="ivf-pq", lists=16).sample == 40 * 256
 
 
 def test_lists_grow_with_the_root_of_the_vectors():
