@@ -87,3 +87,34 @@ def test_a_file_that_cannot_be_read_is_no_broken_picture(tmp_path):
     picture = EncodedPicture(key="a", path="gone.jpg", offset=None, size=9, content=None)
     with pytest.raises(OSError, match=r"gone.jpg cannot be read \(No such file or directory\)"):
         decode(picture, tmp_path)
+
+
+def test_of_a_tall_and_of_a_wide_picture_the_middle_is_taken(tmp_path):
+    square = np.asarray(halves(64, 64))
+    dark = np.zeros((64, 40, 3), np.uint8)
+    wide = np.concatenate([dark, square, dark], 1)
+    tall = np.concatenate([dark.transpose(1, 0, 2), square, dark.transpose(1, 0, 2)])
+    plain, *others = (
+        decode(encoded(Image.fromarray(one)), tmp_path).image for one in (square, wide, tall)
+    )
+    for one in others:
+        assert (one == plain).all()
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(tmp_path):
+    picture = EncodedPicture(key="a", path="gone", offset=None, size=2**28 + 1, content=None)
+    found = decode(picture, tmp_path)
+    assert (found.reason, found.detail) == ("file too large", f"{2**28 + 1} bytes")
+
+
+def test_the_encoded_picture_is_let_go_of_when_it_is_decoded(tmp_path):
+    picture = encoded(halves(8, 8))
+    size = picture.size
+    decode(picture, tmp_path)
+    assert (picture.content, picture.size) == (None, size)
+
+
+def test_forms_that_are_no_pictures_of_ours_are_not_opened(tmp_path):
+    stream = io.BytesIO()
+    halves(8, 8).save(stream, "ICO")
+    assert decode(encoded(stream.getvalue()), tmp_path).reason == "no picture"

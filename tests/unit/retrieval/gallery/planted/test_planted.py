@@ -7,6 +7,7 @@ from scipy.stats import genpareto, norm, poisson
 from mindeye.retrieval.gallery.blocks import Block
 from mindeye.retrieval.gallery.planted.planted import (
     DUPLICATES,
+    LEFT_OUT,
     SAME,
     expected_rank,
     planted_accuracy,
@@ -156,3 +157,48 @@ def test_a_tail_longer_than_the_gallery_is_all_distractors_highest_first(materia
         far = vectors @ truths[image] <= ABOVE
         expected = np.sort((vectors @ brain[image])[far])[::-1]
         np.testing.assert_allclose(found.tail[image], expected[:length], atol=1e-6)
+
+
+def test_vectors_that_are_exactly_as_similar_are_rivals():
+    """In the plane: the picture at 0 degrees, brains between it and a vector at 60 and 40."""
+
+    def at(*degrees):
+        angles = np.deg2rad(degrees)
+        return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+
+    truths, brain = at(0, 0), at(30, 20)
+    vectors = at(60, 40, 10, 180)
+    # The one at 10 is a near duplicate, and nearer to both brains than the picture.
+    found = planted_ranks(
+        blocks_of(vectors), brain, truths, truths, duplicate_above=float(np.cos(np.deg2rad(20)))
+    )
+    assert found.rivals.tolist() == [3, 2]
+    assert found.rival_duplicates.tolist() == [1, 1]
+    assert found.counted(LEFT_OUT)[0].tolist() == [2, 1]
+    assert found.rivals_of_best.tolist() == [1, 0]
+    # Of the first brain at 35 the best is at 10, and the vector at 60 stands as far away.
+    tied = planted_ranks(blocks_of(vectors), at(35), truths[:1], truths[:1], duplicate_above=0.94)
+    assert tied.rivals_of_best.tolist() == [2]
+
+
+def test_lengths_that_float16_has_left_do_not_make_a_copy_another_picture(material):
+    brain, truths, vectors = material
+    shorter = (vectors * 0.999).astype(np.float32)
+    found = planted_ranks(blocks_of(shorter), brain, truths, truths, duplicate_above=ABOVE)
+    assert found.own_rows[[0, 3]].tolist() == [1050, 1200]
+    assert found.copies[[0, 3]].tolist() == [2, 1]
+
+
+def test_pictures_below_their_tail_are_counted_and_those_above_it_fitted():
+    tail = -np.sort(-RNG.exponential(size=(2, 101)).astype(np.float32), axis=1)
+    rivals, others = np.array([700, 40]), np.array([1000, 1000])
+    scores = np.array([tail[0].min() - 0.1, np.median(tail[1])])
+    shares = rival_shares(rivals, others, tail, scores)
+    assert shares[0] == 0.7
+    # Half of the hundred that lie above the lowest of the tail, of a thousand.
+    assert shares[1] == pytest.approx(0.05, rel=0.15)
+
+
+def test_a_tail_of_equal_similarities_is_refused():
+    with pytest.raises(ValueError, match="equal: they tell no tail"):
+        survival_beyond(np.ones((2, 100)), np.ones(2))
