@@ -1,6 +1,7 @@
 """`mindeye gallery duplicates` on the command line."""
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 
 from mindeye.cli import main
@@ -114,3 +115,43 @@ def test_a_gallery_of_which_filters_left_nothing_is_refused(option, tmp_path, ca
     with pytest.raises(SystemExit):
         main(["gallery", "duplicates", str(out), *option])
     assert "None of the 40 vectors" in capsys.readouterr().err
+
+
+def test_a_search_that_was_stopped_lends_nothing_to_one_of_another_threshold(gallery):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        duplicates.drop_duplicates(gallery.path, above=0.5, progress=stop)
+    strict = perform(gallery, "--above", "0.9999")
+    assert strict == perform(perform(gallery, "--undo"), "--above", "0.9999")
+
+
+def test_rows_of_one_address_are_dropped_however_unlike_their_vectors_are(gallery):
+    path = gallery.path / gallery.shards[0].metadata
+    first, other = gallery.kept_rows(gallery.shards[0])[[0, 5]].tolist()
+    hashes = [*range(100)]
+    hashes[other] = hashes[first]
+    table = parquet.read_table(path)
+    place = table.schema.get_field_index("hash")
+    table = table.remove_column(place) if place >= 0 else table
+    parquet.write_table(table.append_column("hash", [hashes]), path)
+    dropped = perform(gallery, "--above", "1")
+    assert first in dropped.kept_rows(dropped.shards[0])
+    assert other not in dropped.kept_rows(dropped.shards[0])
+    lines = (gallery.path / "duplicates.tsv").read_text().splitlines()
+    assert f"{other}\t{first}\t1.0000\tsame picture" in lines
+
+
+def test_undo_gives_back_everything_also_where_shards_were_added_since(gallery, tmp_path, capsys):
+    perform(gallery, "--above", "0.9999")
+    write_laion_shards(tmp_path / "more", 50, per_shard=50, vectors=VECTORS)
+    main(["gallery", "build", str(tmp_path / "more"), "--out", str(gallery.path)])
+    grown = open_gallery(gallery.path)
+    capsys.readouterr()
+    back = perform(gallery, "--undo")
+    assert "SIMULATED" in capsys.readouterr().out
+    assert back.shards == (*gallery.shards, grown.shards[-1])
+    assert not (gallery.path / "duplicates.tsv").exists()
+    assert perform(gallery, "--above", "0.9999").num_rows == 250
+    assert "SIMULATED" in capsys.readouterr().out

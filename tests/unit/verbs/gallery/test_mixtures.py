@@ -1,13 +1,16 @@
 """`mindeye gallery mixtures`: a gallery of pictures grows by vectors that have none."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
 from mindeye.cli import main
-from mindeye.retrieval.gallery.folder import open_gallery
+from mindeye.retrieval.gallery.folder import open_gallery, write_kept
+from mindeye.verbs.gallery import mixtures
+from mindeye.verbs.gallery.mixtures import picture_rows
 
 NUM_PICTURES = 32
 
@@ -101,3 +104,36 @@ def test_a_gallery_without_pictures_is_refused(own_gallery, mix, capsys, tmp_pat
         main(["gallery", "mixtures", str(bare), "--out", str(tmp_path / "m"), "--vectors", "9"])
     assert "0 embeddings cannot be mixed" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+def test_only_pictures_that_can_be_found_are_mixed(own_gallery):
+    opened = open_gallery(own_gallery)
+    first, *others = opened.shards
+    kept = write_kept(opened.path, first.name, np.array([1, 3]), first.count)
+    fewer = replace(opened, shards=(replace(first, kept=kept, num_kept=2), *others))
+    assert picture_rows(fewer).tolist() == [1, 3, *range(first.count, NUM_PICTURES)]
+
+
+def test_of_a_large_gallery_a_sample_is_mixed(own_gallery, monkeypatch):
+    opened = open_gallery(own_gallery)
+    monkeypatch.setattr(mixtures, "MAX_PICTURES", 5)
+    first, other = (mixtures.mixed_vectors(opened, seed) for seed in (0, 1))
+    assert len(first.embeddings) == len(first.names) == 5
+    every = opened.vectors(np.arange(NUM_PICTURES))
+    assert all((every == one).all(1).any() for one in first.embeddings)
+    assert first.names != other.names
+
+
+def test_room_is_asked_for_first(mix, capsys, monkeypatch, tmp_path):
+    asked = []
+
+    def full(path, num_bytes, what):
+        asked.append(num_bytes)
+        raise OSError("no room")
+
+    monkeypatch.setattr(mixtures, "require_free_space", full)
+    with pytest.raises(SystemExit):
+        mix(1_000)
+    assert "no room" in capsys.readouterr().err
+    assert asked == [1_000 * (2 * 16 + 200)]
+    assert not (tmp_path / "mixtures").exists()

@@ -152,3 +152,36 @@ def test_pictures_that_cannot_be_had_are_counted_with_their_reason(
     main([*base, "--out", str(tmp_path / "b"), "--no-fetch"])
     assert "2 x only its address is known" in capsys.readouterr().out
     assert "http://127.0.0.1:9/x.jpg" in (tmp_path / "a" / "results.tsv").read_text()
+
+
+def test_of_a_picture_that_is_no_square_the_middle_is_searched_for(
+    gallery, networks, a_scene, tmp_path
+):
+    scene = np.asarray(Image.open(a_scene[0]))
+    dark = np.zeros_like(scene)
+    paths = []
+    for axis in (0, 1):
+        paths.append(tmp_path / f"{axis}.png")
+        Image.fromarray(np.concatenate([dark, scene, dark], axis)).save(paths[-1])
+    request = SearchRequest(images=paths, k=1, clip=networks.clip)
+    for found in search_gallery(gallery, request).found:
+        assert found[0]["row"] == 14
+        assert found[0]["cosine"] == pytest.approx(1, abs=2e-3)
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(gallery, networks, a_scene, monkeypatch):
+    monkeypatch.setattr(search_module, "LARGEST_FILE", 10)
+    with pytest.raises(ValueError, match=r"bytes, more than 10\. Make the picture smaller"):
+        search_gallery(gallery, SearchRequest(images=[a_scene[0]], clip=networks.clip))
+
+
+def test_the_saved_json_holds_what_was_searched_and_found(gallery, vectors, tmp_path):
+    np.save(tmp_path / "q.npy", vectors[[4]])
+    out = tmp_path / "found"
+    given = ["--embedding", str(tmp_path / "q.npy"), "--k", "3", "--out", str(out)]
+    main(["gallery", "search", str(gallery), *given])
+    saved = json.loads((out / "results.json").read_text())
+    assert saved["gallery"] == str(gallery.resolve())
+    assert [one["rank"] for one in saved["results"]] == [1, 2, 3]
+    assert saved["results"][0]["row"] == 4
+    assert saved["simulated"] is not None
