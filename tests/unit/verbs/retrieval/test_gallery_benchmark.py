@@ -13,7 +13,9 @@ from mindeye.retrieval.gallery.planted.planted import PlantedRanks
 from mindeye.verbs.retrieval.gallery_benchmark import (
     TOPS,
     BenchmarkSettings,
+    _rows,
     benchmark_gallery,
+    shown_rows,
     sizes_up_to,
 )
 from mindeye.verbs.retrieval.gallery_extrapolation import extrapolated
@@ -43,6 +45,8 @@ def test_the_seen_picture_is_ranked_among_all_others(material):
     assert values[f"median rank {name}"] == pytest.approx(np.median(expected))
     assert values["top-100 of 100 distractors, near duplicates left out"] > 0.7
     assert sizes_up_to(158) == [100, 158]
+    assert sizes_up_to(100) == [100]
+    assert sizes_up_to(7) == [7]
     assert sizes_up_to(100_000) == [100, 1000, 10_000, 100_000]
 
 
@@ -101,6 +105,10 @@ def test_accuracy_is_extrapolated_only_as_far_as_a_trial_has_come_right():
     assert {row.distractors for row in found.rows} == {800_000}
     assert {one.factor for one in found.trials} == {10}
     assert all(row.low <= row.value <= row.high for row in found.rows)
+    # Of 60 images, a share between has an error of some 0.06: 95% lie within twice that.
+    spans = [row.high - row.low for row in found.rows if 0.2 < row.value < 0.8]
+    assert spans
+    assert min(spans) > 0.1
     assert "10 times the gallery, no further" in found.notes[0]
     # A few that are far more alike than all others: rare ones that a tenth does not foretell.
     distractors[:, ::8000] = 9
@@ -124,3 +132,24 @@ def test_the_command_writes_rows_json_and_a_figure(finished_run, planted_gallery
     assert saved["compared by"] == "tokens"
     assert (out / "benchmark.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "benchmark.tsv").read_text().startswith("# SIMULATED")
+
+
+def test_every_row_says_what_chance_gives_and_what_is_better(material):
+    found = benchmark_gallery(material, SETTINGS)
+    rows = {row.metric: row for row in found.rows}
+    top = rows["top-5 of 100 distractors, near duplicates left out"]
+    assert (top.chance, top.better, top.n) == (pytest.approx(5 / 101), "higher", 8)
+    median = rows["median rank of 100 distractors, near duplicates left out"]
+    # The middle of 101 places.
+    assert (median.chance, median.better) == (51, "lower")
+    shown = {row.metric for row in shown_rows(found.rows)}
+    assert top.metric in shown
+    assert len(shown) == len(rows) / 3
+
+
+def test_a_top_100_of_fewer_is_no_row():
+    ranks = made_up_ranks(np.zeros((4, 57), np.float32), np.ones(4, np.float32))
+    ranks = replace(ranks, duplicates=np.array([0, 3, 0, 0]), tail=ranks.tail[:, :54])
+    metrics = {row.metric for row in _rows(ranks, [54], np.random.default_rng(0), 50)}
+    assert "top-10 of 54 distractors, near duplicates as rivals" in metrics
+    assert not any(metric.startswith("top-100 ") for metric in metrics)
