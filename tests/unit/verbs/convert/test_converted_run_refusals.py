@@ -66,12 +66,16 @@ def test_scans_that_do_not_fit_or_were_trained_on_are_refused(
     assert "is of subject 1, not 2. Give that subject's folder" in told
     other = Path(shutil.copytree(tiny_prepared, tmp_path / "other"))
     manifest = read_json(other / "manifest.json")
+    splits = manifest["splits"]
+    without_training = {**splits, "train": {**splits["train"], "num_trials": 0}}
     line[line.index("--data") + 1] = str(other)
     for change, told in (
         ({"subject": 2}, "is of subject 2, but"),
         ({"num_voxels": 19}, "has 19 voxels, but"),
         ({"zscore": "none"}, "holds percent signal change, but published decoders"),
         ({"protocol": "nsd-session-heldout"}, "saw all but NSD's shared ones"),
+        # As of a data set that no training has seen.
+        ({"splits": without_training}, "tests with images of made up, and"),
     ):
         write_json(other / "manifest.json", {**manifest, **change})
         assert told in refused(line)
