@@ -1,10 +1,12 @@
-"""Evaluations of toy systems, and their comparisons."""
+"""Evaluations of toy systems, and what further metrics of a finished run ask for."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 
+from mindeye.data.batches import PreparedSubject
 from mindeye.reconstruction.saved_pictures.pairing import PicturesAsked
 from mindeye.verbs.evaluation.compare import compare_evaluations
 from mindeye.verbs.evaluation.evaluate_pictures import HowToScore, evaluate_pictures
@@ -54,3 +56,23 @@ def compare(evaluations, tmp_path):
         return compare_evaluations(given, tmp_path / "out", allowed=allowed, **settings)
 
     return run
+
+
+@pytest.fixture
+def regions(monkeypatch):
+    """The tiny subject has no labels on its disk; here twelve and three voxels have one."""
+    labelled = {"V1": np.arange(20) < 12, "hV4": np.arange(20) >= 17}
+    monkeypatch.setattr(PreparedSubject, "roi_of_voxels", lambda self: labelled)
+    return labelled
+
+
+@pytest.fixture
+def captions(tmp_path):
+    """Writes captions by id as JSON."""
+
+    def write(name, texts):
+        path = tmp_path / name
+        path.write_text(json.dumps({str(image_id): text for image_id, text in texts.items()}))
+        return path
+
+    return write
