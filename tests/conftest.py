@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -245,26 +243,3 @@ def _bundle():
         label_of_voxel={},
         label_names={},
     )
-
-
-@pytest.fixture(scope="session")
-def belonging_to():
-    """(prepared folder of subject 1, number) -> nothing: its scans are now that subject's."""
-    from mindeye.data.bundle import VoxelBundle
-    from mindeye.files import sha256_of
-
-    def change(folder, number: int) -> None:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest["subject"] = number
-        bundle = replace(VoxelBundle.load(folder / "bundle"), subject=number)
-        shutil.rmtree(folder / "bundle")
-        bundle.save(folder / "bundle")
-        for path in folder.glob("*.tar"):
-            content = path.read_bytes()
-            path.write_bytes(content.replace(b'"subject": 1,', b'"subject": %d,' % number))
-        manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
-        manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
-        manifest["voxel_hash"] = bundle.voxel_hash
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-    return change

@@ -1,6 +1,8 @@
-"""A made-up fMRIPrep folder with planted betas, and judging networks with random weights."""
+"""A made-up fMRIPrep folder, judging networks, a captioner, and the scans of another subject."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -168,19 +170,8 @@ def judges(tmp_path_factory) -> Path:
 
 
 WORDS = (
-    "[PAD]",
-    "[CLS]",
-    "[SEP]",
-    "[UNK]",
-    "[MASK]",
-    "a",
-    "the",
-    "cat",
-    "dog",
-    "on",
-    "sits",
-    "grass",
-    "red",
+    *("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"),
+    *("a", "the", "cat", "dog", "on", "sits", "grass", "red"),
 )
 
 
@@ -225,3 +216,26 @@ def tiny_captioner(tmp_path_factory) -> Path:
     (folder / "vocab.txt").write_text("\n".join(WORDS))
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def belonging_to():
+    """(prepared folder of subject 1, number) -> nothing: its scans are now that subject's."""
+    from mindeye.data.bundle import VoxelBundle
+    from mindeye.files import sha256_of
+
+    def change(folder, number: int) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["subject"] = number
+        bundle = replace(VoxelBundle.load(folder / "bundle"), subject=number)
+        shutil.rmtree(folder / "bundle")
+        bundle.save(folder / "bundle")
+        for path in folder.glob("*.tar"):
+            content = path.read_bytes()
+            path.write_bytes(content.replace(b'"subject": 1,', b'"subject": %d,' % number))
+        manifest["sizes"] = {name: (folder / name).stat().st_size for name in manifest["sizes"]}
+        manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
+        manifest["voxel_hash"] = bundle.voxel_hash
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return change
