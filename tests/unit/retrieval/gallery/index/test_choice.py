@@ -63,9 +63,9 @@ def test_what_is_told_is_what_its_parts_come_to():
     # A bit a number, two factors and a row number; centroids and a rotation in float32.
     assert found.bytes_per_vector == pytest.approx(96 + 8 + 8 + 4 * 768 * (4096 + 768) / 1e6)
     assert found.sample == 40 * 4096
-    # Ten rounds of the sample and all vectors against all lists; encoding at 25,000 a second.
+    # Ten rounds of the sample and all vectors against all lists; encoding at 80,000 a second.
     products = 2 * 768 * 4096 * (10**6 + 10 * 40 * 4096)
-    assert found.minutes == pytest.approx((products / 2e11 + 40) / 60)
+    assert found.minutes == pytest.approx((products / 5e11 + 12.5) / 60)
     # Words of codebooks are learnt too: 40 vectors for each of 256.
     assert choice(10**6, kind="ivf-pq", lists=16).sample == 40 * 256
 
