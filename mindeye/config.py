@@ -74,7 +74,7 @@ def load_yaml(kind: type[Config], path: Path) -> Config:
         raise FileNotFoundError(f"No configuration at {path}. Examples are in train/configs/.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML ({error}). Correct it and rerun.") from error
     return from_mapping(kind, values, str(path))
 

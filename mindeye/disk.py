@@ -18,6 +18,9 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # What should hold a folder is a file.
 _NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
 
+# A folder with something in it, or a file, stands where a folder was to go.
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+
 
 class UnwrittenError(OSError):
     """A file or folder could not be written, most likely because the disk is full."""
@@ -70,6 +73,49 @@ def naming_closed_places(path: Path) -> Iterator[None]:
             f"{path} may not be written ({os.strerror(error.errno)}). Choose another folder, or "
             "get the right to write there."
         ) from error
+
+
+@contextlib.contextmanager
+def naming_taken_places(path: Path) -> Iterator[None]:
+    """Turns the system's bare refusal to put a folder at `path` into a sentence about it.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        raise FileExistsError(
+            f"{path} was made by something else while this was being written. It stays as it is: "
+            "look at it, or choose another folder."
+        ) from error
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuses a folder whose place the system lets no other folder take.
+
+    Raises:
+        ValueError: it is the working folder, or one where a disk is mounted.
+    """
+    if path.is_dir() and (os.path.ismount(path) or path.samefile(Path.cwd())):
+        raise ValueError(
+            f"{path.absolute()} is the folder where this runs or where a disk is mounted, and "
+            f"cannot be made anew. Name a new folder in it, such as {path / 'NAME'}."
+        )
+
+
+def require_no_folder(path: Path) -> None:
+    """Refuses a folder where a file is to be written.
+
+    Raises:
+        IsADirectoryError: says so.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder, but a file is to be written there. Give a file's name."
+        )
 
 
 def _system_error_of(error: BaseException | None) -> int | None:

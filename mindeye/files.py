@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from mindeye.disk import naming_closed_places, naming_full_disks, unwritten
+from mindeye import disk
 
 # safetensors (0.8) and tempfile create files that only their owner can read; artefacts are shared.
 SHARED_MODE = 0o644
@@ -35,8 +35,9 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     Raises:
         UnwrittenError: the disk is full.
-        PermissionError: nothing may be written there.
+        PermissionError, IsADirectoryError: nothing may be written there, or a folder is there.
     """
+    disk.require_no_folder(path)
     # A folder of its own: libraries leave debris beside what they write when they are killed.
     with temporary_folder(path) as folder:
         temporary = folder / path.name
@@ -51,19 +52,21 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Like `atomic_path` for a folder that does not exist yet."""
+    """Like `atomic_path` for a folder that does not exist yet, or is empty."""
+    disk.require_replaceable(path)
     with temporary_folder(path) as temporary:
         yield temporary
         temporary.chmod(0o755)
-        os.replace(temporary, path)
+        with disk.naming_taken_places(path):
+            os.replace(temporary, path)
 
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone after the block, however it ends."""
-    with naming_full_disks(path):
+    with disk.naming_full_disks(path):
         prefix = f".{path.name}.{_place()}-{os.getpid()}."
-        with naming_closed_places(path):
+        with disk.naming_closed_places(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep(path)
             temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=path.parent))
@@ -84,7 +87,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    with naming_closed_places(folder):
+    with disk.naming_closed_places(folder):
         folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -178,7 +181,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is not readable JSON ({error}). Was it cut off? "
             "Delete it and rerun what made it."
@@ -215,7 +218,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         try:
             save_file({name: np.ascontiguousarray(one) for name, one in arrays.items()}, temporary)
         except SafetensorError as error:
-            raise unwritten(path, error) from error
+            raise disk.unwritten(path, error) from error
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

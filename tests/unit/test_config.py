@@ -133,6 +133,12 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, text, message):
         load_yaml(Car, tmp_path / "car.yaml")
 
 
+def test_a_file_that_is_no_text_is_refused_by_its_name(tmp_path):
+    (tmp_path / "car.yaml").write_bytes(b"\xff\xfea\x00")
+    with pytest.raises(ValueError, match=r"car\.yaml is not YAML"):
+        load_yaml(Car, tmp_path / "car.yaml")
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No configuration at .*absent\.yaml"):
         load_yaml(Car, tmp_path / "absent.yaml")

@@ -84,6 +84,13 @@ def test_json_that_was_cut_off_is_named(tmp_path):
         read_json(tmp_path / "absent.json")
 
 
+def test_json_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "value.json"
+    path.write_bytes(b"\x80\x02}q")
+    with pytest.raises(ValueError, match=r"value\.json is not readable JSON"):
+        read_json(path)
+
+
 def test_the_checksum_is_sha256(tmp_path):
     content = bytes(range(256)) * 1000
     (tmp_path / "file").write_bytes(content)
@@ -171,3 +178,34 @@ def test_a_file_where_a_folder_is_to_be_written_is_named(tmp_path):
     with pytest.raises(NotADirectoryError, match=r"taken is a file, but .* Choose another place"):
         holds_something(taken)
     assert not holds_something(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("taken", ["folder/file", "folder"])
+def test_a_folder_that_another_has_made_meanwhile_stays_as_it_is(tmp_path, taken):
+    def written_twice() -> None:
+        with atomic_folder(tmp_path / "folder") as temporary:
+            (temporary / "mine").touch()
+            write_text(tmp_path / taken, "theirs")
+
+    with pytest.raises(FileExistsError, match=r"folder was made by something else .* choose an"):
+        written_twice()
+    assert (tmp_path / taken).read_text() == "theirs"
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_an_empty_folder_is_replaced_but_not_the_one_where_this_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in (Path("."), Path(""), tmp_path, Path("/")):
+        with pytest.raises(ValueError, match=r"where this runs .* Name a new folder in it"):
+            atomic_folder(given).__enter__()
+    assert names_in(tmp_path) == []
+    (tmp_path / "empty").mkdir()
+    with atomic_folder(Path("empty")) as temporary:
+        (temporary / "part").touch()
+    assert names_in(tmp_path / "empty") == ["part"]
+
+
+def test_a_folder_where_a_file_is_to_be_written_is_named_before_the_work(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"is a folder, but a file .* Give a file's name"):
+        atomic_path(tmp_path).__enter__()
+    assert names_in(tmp_path) == []
