@@ -144,6 +144,8 @@ def test_an_unknown_tracker_and_no_samples_are_refused_before_anything_is_writte
         (["--dry-run", "--profile", "3"], "--dry-run was given with --profile"),
         (["--profile", "--samples", "2"], "--profile was given with --samples"),
         (["--dry-run", "--tracker", "tensorboard"], "--dry-run was given with --tracker"),
+        (["--tflops", "0"], "--tflops was given without --dry-run"),
+        (["--dry-run", "--samples", "0"], "--dry-run was given with --samples"),
     ],
 )
 def test_options_without_effect_are_refused(config_path, tmp_path, capsys, options, message):

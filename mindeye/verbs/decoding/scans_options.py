@@ -99,7 +99,10 @@ def _estimate(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.verbs.decoding.scans_estimate import estimate_scan
 
     names = ("run", "bundle", "subject", "trials", "units", "orientation", "trust_pickle", "json")
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    # Subject 0 is given, although it equals False.
+    told = {name: getattr(options, name) for name in names}
+    named = [name for name, value in told.items() if value is not None and value is not False]
+    given = [f"--{name.replace('_', '-')}" for name in named]
     if given:
         raise ValueError(f"`scans estimate` knows no model and takes no {' and no '.join(given)}.")
     if options.out is None or len(options.scan) > 1:

@@ -215,7 +215,9 @@ def _benchmark(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _is_given(options: argparse.Namespace, name: str) -> bool:
-    return getattr(options, name) not in (None, False, "", OF_GALLERY["engine"])
+    value = getattr(options, name)
+    # 0 is given, although it equals False.
+    return value is not False and value not in (None, "", OF_GALLERY["engine"])
 
 
 def _given(options: argparse.Namespace, name: str):

@@ -86,7 +86,9 @@ def require_joint_sense(options: argparse.Namespace) -> None:
     Raises:
         ValueError: names both.
     """
-    given = {name for name, value in vars(options).items() if value not in (None, False, ())}
+    # 0 is given, although it equals False.
+    all_options = vars(options).items()
+    given = {name for name, value in all_options if value is not False and value not in (None, ())}
     named = {
         **{name: f"--{name.replace('_', '-')}" for name in given},
         "trackers": "--tracker",

@@ -125,6 +125,7 @@ def test_a_mask_takes_its_voxels_of_the_brain(recording, tmp_path):
         ([], "Give one fMRIPrep folder and --out DIR"),
         (["--out", "OUT", "--run", "R"], "knows no model and takes no --run"),
         (["--out", "OUT", "--units", "z", "--json"], "takes no --units and no --json"),
+        (["--out", "OUT", "--subject", "0"], "takes no --subject"),
         (["--out", "OUT", "--space", "MNI"], "no time series of space MNI. Pick one of T1w"),
         (["--out", "OUT", "--confounds", "csf"], "has no confound `csf`"),
         (["--out", "OUT", "--events", "nowhere"], "nowhere is missing"),

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from mindeye.cli import main
 from mindeye.files import read_json
 from mindeye.quirks import SWITCHES
 from mindeye.reconstruction.decode import decode
@@ -102,3 +103,18 @@ def test_a_setting_that_would_change_nothing_is_refused_and_nothing_is_written(
     with pytest.raises(ValueError, match=message):
         retrieve_run(finished_run, quirk_settings=settings)
     assert contents(finished_run) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--k", "0"], "--k belongs to retrieval from a gallery"),
+        (["--alike", "0"], "--alike belongs to retrieval from a gallery"),
+        (["--gallery", "g", "--out", "o", "--benchmark", "--k", "0"], "takes no --k: it shows no"),
+    ],
+)
+def test_an_option_of_zero_is_an_option_too(given, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["retrieve", "run", *given])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
