@@ -166,21 +166,23 @@ def conversion_of(options: argparse.Namespace) -> tuple[str, Path]:
     if len(options.what) != (1 if options.to else 2):
         raise ValueError("Give FAMILY and FILE, or --to FAMILY and RUN. See its --help.")
     family, path = (options.to, *options.what) if options.to else options.what
-    if family == GENERATOR:
-        _require_generators_own(options)
-    elif not options.to and not (options.subjects and options.out):
+    if options.to:
+        _require_none(options, "A run tells its subjects and weights itself")
+    elif family == GENERATOR:
+        if not options.out:
+            raise ValueError("Give --out FOLDER, where the generator's networks are written.")
+        _require_none(options, "A generator knows no subjects and no decoder")
+    elif not (options.subjects and options.out):
         raise ValueError("Give --subjects of the checkpoint's ridge layers and --out RUN.")
     return family, Path(path)
 
 
-def _require_generators_own(options: argparse.Namespace) -> None:
-    if not options.out:
-        raise ValueError("Give --out FOLDER, where the generator's networks are written.")
+def _require_none(options: argparse.Namespace, reason: str) -> None:
+    """Refuses what is of a checkpoint alone and would be ignored."""
     given = [name for name in ("subjects", "low_level", "keep_idle") if getattr(options, name)]
     if given:
         raise ValueError(
-            f"A generator knows no subjects and no decoder: --{given[0].replace('_', '-')} is of "
-            "no use for it. Leave it out."
+            f"{reason}: --{given[0].replace('_', '-')} is of no use for it. Leave it out."
         )
 
 

@@ -19,6 +19,8 @@ def parse(*arguments: str) -> argparse.Namespace:
         (["mindeye1", "run", "--to", "mindeye1"], "--to FAMILY and RUN"),
         (["mindeye1", "file", "--out", "out"], "Give --subjects of the checkpoint's ridge layers"),
         (["mindeye1", "file", "--subjects", "1"], "and --out RUN"),
+        (["--to", "mindeye2", "run", "--keep-idle"], "--keep-idle is of no use for it. Leave"),
+        (["run", "--to", "mindeye2", "--subjects", "1"], "--subjects is of no use for it"),
     ],
 )
 def test_a_conversion_that_is_not_complete_is_refused(given, message):
