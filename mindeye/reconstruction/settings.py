@@ -1,5 +1,6 @@
 """What a reconstruction can be asked for; imports nothing that is slow."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -60,6 +61,9 @@ class ReconstructionConfig:
         for name in ("candidates", "steps", "prior_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}. Choose 1 or more.")
+        for name in ("guidance", "prior_guidance"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}. Choose a finite number.")
         steps_to_skip(self.steps, self.strength)
         times = facts_of(self.generator).train_times
         if self.steps > times:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from mindeye.config import from_mapping, to_mapping
@@ -62,3 +64,10 @@ def test_only_switches_that_change_pictures_are_taken():
 def test_a_saved_configuration_comes_back():
     config = ReconstructionConfig(quirks=("shifted_range", "averaged_outputs"), sampler="unipc")
     assert from_mapping(ReconstructionConfig, to_mapping(config), "manifest.json") == config
+
+
+@pytest.mark.parametrize("name", ["guidance", "prior_guidance"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_guidance_that_makes_no_number_is_refused(name, value):
+    with pytest.raises(ValueError, match=rf"{name} is -?(nan|inf)\. Choose a finite number"):
+        ReconstructionConfig(**{name: value})
