@@ -109,6 +109,7 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: this is no run folder.
+            ValueError: the file is damaged, or something else's.
         """
         path = self.path / "provenance.json"
         if not path.is_file():
@@ -116,7 +117,13 @@ class RunFolder:
                 f"{self.path} is not a run folder: it has no provenance.json. "
                 "Make one with `mindeye train CONFIG --out RUN`."
             )
-        return read_json(path)
+        content = read_json(path)
+        if not isinstance(content, dict) or "data" not in content:
+            raise ValueError(
+                f"{path} does not tell which data were learned, as that of a run does. Is "
+                f"{self.path} a folder of something else?"
+            )
+        return content
 
     def quirks(self) -> Quirks:
         """Where this run follows a published system; nowhere, where it does not say."""

@@ -55,6 +55,11 @@ def read_architecture(path: Path) -> Architecture:
         FileNotFoundError: no such file.
         ValueError: no JSON, or of something else than a decoder.
     """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing, which tells what the decoder is made of. Copy the whole folder of "
+            "the run again."
+        )
     content = read_json(path)
     try:
         return from_mapping(Architecture, _completed(content), str(path))

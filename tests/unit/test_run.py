@@ -95,3 +95,12 @@ def test_a_log_that_cannot_be_written_says_why(run, tiny_experiment):
     (run.path / "log.jsonl").symlink_to(full)
     with pytest.raises(OSError, match=r"log\.jsonl could not be written .*Is the disk full\?"):
         run.append_log({"step": 0})
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"name": "of another program"}'])
+def test_a_provenance_that_is_not_of_a_run_is_named(run, content):
+    run.path.mkdir()
+    (run.path / "provenance.json").write_text(content)
+    for read in (run.provenance, run.quirks, run.require_finished):
+        with pytest.raises(ValueError, match=r"provenance\.json does not tell which data .* Is "):
+            read()

@@ -86,3 +86,8 @@ def test_a_decoder_knows_what_an_equal_one_is_built_from(kind, small_decoder, tm
         {name: one.shape for name, one in net.state_dict().items()} for net in (again, decoder)
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_an_absent_description_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a\.json is missing, .* Copy the whole folder"):
+        read_architecture(tmp_path / "a.json")

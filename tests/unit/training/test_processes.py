@@ -155,7 +155,7 @@ def test_how_it_trains_says_batch_and_learning_rate(tiny_experiment):
 
 def test_provenance_notes_how_many_processes_trained_from_which_step(tmp_path):
     run = RunFolder(path=tmp_path)
-    (tmp_path / "provenance.json").write_text("{}")
+    (tmp_path / "provenance.json").write_text('{"data": []}')
     for step, processes in ((0, 1), (4, 2), (5, 2), (9, 1)):
         note_processes(run, step, processes)
     noted = [{"from_step": 4, "processes": 2}, {"from_step": 9, "processes": 1}]
