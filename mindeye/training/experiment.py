@@ -11,7 +11,7 @@ from mindeye.training.augmentation import MINDEYE2_BLUR, AugmentationConfig
 from mindeye.training.choice import ChoiceConfig, require_retrieval_learns
 from mindeye.training.compute import ComputeConfig
 from mindeye.training.presentation import PRESENTATIONS
-from mindeye.training.ranges import require, require_ranges, require_share
+from mindeye.training.ranges import require, require_ranges, require_seed, require_share
 
 RIDGE_STARTS = ("random", "closed-form")
 
@@ -181,7 +181,7 @@ class ExperimentConfig:
         return self.decoder
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require_seed("seed", self.seed)
         require_ranges(self.decoder)
         if self.parts is not None and self.start_from is None:
             raise ValueError(
@@ -209,7 +209,7 @@ class ExperimentConfig:
     def _require_views(self) -> None:
         views = self.augmented_views
         require(views is None or views >= 1, "augmented_views", views, "1 or more, or null")
-        require(self.view_seed >= 0, "view_seed", self.view_seed, "0 or more")
+        require_seed("view_seed", self.view_seed)
         if views is not None and self.augmentation is None and self.teacher is None:
             raise ValueError(
                 f"`augmented_views` is {views}, but no picture is augmented: neither "

@@ -60,6 +60,11 @@ def require_count(key: str, value: float) -> None:
     require(value >= 1, key, value, "1 or more")
 
 
+def require_seed(key: str, value: int) -> None:
+    """torch's generators take no larger ones."""
+    require(0 <= value < 2**63, key, value, "from 0 to 2**63 - 1")
+
+
 def require_share(key: str, value: float) -> None:
     require(0 <= value <= 1, key, value, "from 0 to 1")
 

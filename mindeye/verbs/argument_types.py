@@ -3,6 +3,8 @@
 import argparse
 import re
 
+# torch's generators take no larger ones.
+LARGEST_SEED = 2**63 - 1
 _BYTES_OF = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -11,6 +13,8 @@ def seed_number(text: str) -> int:
     seed = int(text)
     if seed < 0:
         raise argparse.ArgumentTypeError(f"{seed} is negative; choose 0 or more")
+    if seed > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{seed} is too large; choose at most {LARGEST_SEED}")
     return seed
 
 

@@ -36,6 +36,7 @@ def test_whole_numbers_are_read():
         (from_one, "-3", "-3 is no whole number from 1"),
         (from_one, "1.5", "1.5 is no whole number from 1"),
         (seed_number, "-1", "-1 is negative; choose 0 or more"),
+        (seed_number, "9223372036854775808", "is too large; choose at most 9223372036854775807"),
     ],
 )
 def test_what_stands_for_nothing_is_refused_by_its_name(read, text, message):
