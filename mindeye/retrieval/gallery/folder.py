@@ -25,7 +25,7 @@ from jaxtyping import Float16, Float32, Int
 
 from mindeye.files import atomic_path, read_json, write_json
 from mindeye.retrieval.gallery.metadata import table_rows
-from mindeye.retrieval.gallery.stored_rows import map_scattered, scattered_rows
+from mindeye.retrieval.gallery.stored_rows import map_scattered, scattered_rows, stored_array
 
 MANIFEST = "gallery.json"
 PATHS = ("embeddings", "metadata", "kept", "tokens")
@@ -82,19 +82,19 @@ class Gallery:
 
     def embeddings(self, shard: GalleryShard) -> Float16[np.ndarray, "rows width"]:
         """A memory map of one shard's file."""
-        return np.load(self.path / shard.embeddings, mmap_mode="r", allow_pickle=False)
+        return stored_array(self.path / shard.embeddings)
 
     def kept_rows(self, shard: GalleryShard) -> Int[np.ndarray, "kept"]:
         """Rows of the shard's file that can be found, ascending."""
         if shard.kept is None:
             return np.arange(shard.count)
-        return np.load(self.path / shard.kept, allow_pickle=False)
+        return stored_array(self.path / shard.kept, mapped=False)
 
     def tokens(self, shard: GalleryShard) -> Float16[np.ndarray, "rows tokens width"] | None:
         """A memory map of all tokens of one shard, where the gallery holds them."""
         if shard.tokens is None:
             return None
-        return np.load(self.path / shard.tokens, mmap_mode="r", allow_pickle=False)
+        return stored_array(self.path / shard.tokens)
 
     def vectors(self, rows: Int[np.ndarray, "rows"]) -> Float32[np.ndarray, "rows width"]:
         """Embeddings of some gallery rows, in their order; reads no more than these."""
@@ -162,28 +162,30 @@ def open_gallery(path: Path) -> Gallery:
 
     Raises:
         FileNotFoundError: no gallery there.
+        ValueError: the file is damaged, or something else's.
     """
     if not (path / MANIFEST).is_file():
         raise FileNotFoundError(
             f"{path} is no gallery: {MANIFEST} is missing. Build one with `mindeye gallery build`."
         )
     manifest = read_json(path / MANIFEST)
-    shards = tuple(
-        GalleryShard(
-            **{
-                name: Path(value) if name in PATHS and value is not None else value
-                for name, value in one.items()
-            }
+    try:
+        shards = tuple(
+            GalleryShard(
+                **{
+                    name: Path(value) if name in PATHS and value is not None else value
+                    for name, value in one.items()
+                }
+            )
+            for one in manifest["shards"]
         )
-        for one in manifest["shards"]
-    )
-    return Gallery(
-        path=path,
-        network=manifest["network"],
-        width=manifest["width"],
-        shards=shards,
-        about=manifest["about"],
-    )
+        told = {name: manifest[name] for name in ("network", "width", "about")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path / MANIFEST} is not what `mindeye gallery build` writes ({error}). Is {path} a "
+            "folder of something else, or of a newer version?"
+        ) from error
+    return Gallery(path=path, shards=shards, **told)
 
 
 def write_gallery(

@@ -9,15 +9,31 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32, Int
+from jaxtyping import Float16, Float32, Int, Shaped
 
 # Windows has no such call; there a search is slow until the file is in memory.
 _CAN_ADVISE = hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_WILLNEED")
+_AGAIN = "Restore that file, or build the gallery again."
+
+
+def stored_array(path: Path, *, mapped: bool = True) -> Shaped[np.ndarray, "..."]:
+    """An .npy file of a gallery; embeddings are mapped.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        ValueError: it is cut off, or something else.
+    """
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} is missing. {_AGAIN}") from error
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Was it cut off? {_AGAIN}") from error
 
 
 def map_scattered(path: Path) -> Float16[np.ndarray, "rows width"]:
     """Maps an .npy file of which some rows are wanted; for whole files, map it plainly."""
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped = stored_array(path)
     # An empty array is none of the file.
     if _CAN_ADVISE and isinstance(mapped.base, mmap.mmap):
         mapped.base.madvise(mmap.MADV_RANDOM)

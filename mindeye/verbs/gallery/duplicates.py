@@ -81,6 +81,7 @@ def drop_duplicates(
 
 def undo_duplicates(path: Path) -> DuplicatesResult:
     """Makes all rows findable again that the filters left."""
+    open_gallery(path)  # before a lock makes the folder
     with one_at_a_time(path):
         gallery = with_duplicates(open_gallery(path))
         _write(gallery)

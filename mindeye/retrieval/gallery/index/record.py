@@ -79,7 +79,18 @@ def identity_of(marks: list[dict[str, Any]], settings: dict[str, Any]) -> str:
 
 
 def read_record(folder: Path) -> IndexRecord:
-    return IndexRecord(**read_json(folder / RECORD))
+    """What an index says of itself.
+
+    Raises:
+        ValueError: the file is missing, damaged, or something else's.
+    """
+    try:
+        return IndexRecord(**read_json(folder / RECORD))
+    except (FileNotFoundError, TypeError) as error:
+        raise ValueError(
+            f"{folder / RECORD} is missing, or not what `mindeye gallery index` writes. Delete the "
+            "folder `index` of this gallery, and run `mindeye gallery index` again."
+        ) from error
 
 
 def write_record(folder: Path, record: IndexRecord) -> None:

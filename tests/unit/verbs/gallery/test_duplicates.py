@@ -1,5 +1,7 @@
 """`mindeye gallery duplicates` on the command line."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
@@ -29,6 +31,13 @@ def gallery(tmp_path):
 def perform(gallery, *options):
     main(["gallery", "duplicates", str(gallery.path), *options])
     return open_gallery(gallery.path)
+
+
+def test_what_is_no_gallery_is_refused_and_not_made(tmp_path):
+    for change in (duplicates.undo_duplicates, partial(duplicates.drop_duplicates, above=0.9)):
+        with pytest.raises(FileNotFoundError, match="is no gallery"):
+            change(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
 
 
 def test_what_is_alike_cannot_be_found_and_a_table_says_what_stays(gallery, capsys):

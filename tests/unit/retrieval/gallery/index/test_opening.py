@@ -36,6 +36,20 @@ def test_files_that_were_cut_or_changed_are_noticed(gallery_of, build):
         open_index(gallery)
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", None])
+def test_an_index_that_does_not_say_what_it_is_is_refused(gallery_of, build, content):
+    gallery = gallery_of()
+    build(gallery)
+    record = require_current(gallery) / "index.json"
+    record.unlink()
+    if content is not None:
+        record.write_text(content)
+    with pytest.raises(
+        ValueError, match=r"index\.json is missing, or not what .* Delete the folder"
+    ):
+        open_index(gallery)
+
+
 def test_an_open_index_is_searched_while_the_next_takes_its_place(
     gallery_of, clustered, build, chosen
 ):
