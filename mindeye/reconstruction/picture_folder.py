@@ -124,6 +124,11 @@ def begin_folder(out: Path, identity: Mapping[str, Any], num_bytes: int | None =
     manifest = out / MANIFEST
     if manifest.exists():
         saved = read_json(manifest)
+        if not isinstance(saved, dict) or not {"settings", "about"} <= saved.keys():
+            raise ValueError(
+                f"{out} holds something else than reconstructions ({MANIFEST} is not of theirs). "
+                "Choose another folder."
+            )
         found = differences(_comparable(identity), _comparable(saved))
         if found:
             raise ValueError(

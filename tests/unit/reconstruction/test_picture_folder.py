@@ -49,6 +49,18 @@ def test_an_older_folder_without_tokens_and_choices_is_read(decoded, artist, tmp
     )
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"schema": 1}'])
+def test_a_folder_whose_manifest_is_of_something_else_is_refused_and_left_alone(
+    decoded, artist, tmp_path, draw, content
+):
+    path = tmp_path / "out" / "manifest.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(ValueError, match="holds something else than reconstructions"):
+        draw(decoded, artist, tmp_path / "out")
+    assert [one.read_text() for one in path.parent.iterdir()] == [content]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"seed": 1}, "settings.seed: 1 here, 0 there"), ({"steps": 4}, "settings.steps: 4 here, 3")],
