@@ -163,9 +163,9 @@ class RunFolder:
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # a line cut off by a kill
+                by_step[record["step"]] = record
+            except (json.JSONDecodeError, KeyError, TypeError):  # a line cut off by a kill
                 continue
-            by_step[record["step"]] = record
         return [by_step[step] for step in sorted(by_step)]
 
     def finish(self, weights: Mapping[str, Tensor]) -> None:

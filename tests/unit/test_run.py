@@ -78,6 +78,7 @@ def test_of_a_repeated_step_the_last_line_counts_and_a_cut_line_is_skipped(run, 
     for step, loss in [(0, 3.0), (10, 2.0), (0, 4.0)]:
         run.append_log({"step": step, "loss": loss})
     with (run.path / "log.jsonl").open("a") as stream:
+        stream.write("3\n[]\n{}\n")
         stream.write(json.dumps({"step": 20, "loss": 1.0})[:-5])
     assert run.read_log() == [{"step": 0, "loss": 4.0}, {"step": 10, "loss": 2.0}]
 
