@@ -7,6 +7,8 @@ from typing import Any
 # As in `mindeye.reconstruction.uncertainty` and `mindeye caption`, which take long to import.
 TRUST, FIT_IMAGES = 0.8, 1000
 SWEEP = "FIRST:LAST:STEP"
+# Generators have as many noise levels; further strengths would be the same.
+MOST_STRENGTHS = 1000
 
 
 def add_beside(verb: argparse.ArgumentParser) -> None:
@@ -34,11 +36,16 @@ def strength_or_sweep(text: str) -> float | tuple[float, ...]:
     try:
         first, last, step = (float(part) for part in text.split(":"))
         count = int((last - first) / step + 1e-6) + 1
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
         wrong = f"{text} is no sweep. Write {SWEEP}, such as 0.5:1.0:0.05"
         raise argparse.ArgumentTypeError(wrong) from error
     if not (0 < first < last <= 1 and 0 < step <= last - first):
         wrong = f"{text} does not rise within (0, 1]. Write {SWEEP}, such as 0.5:1.0:0.05"
+        raise argparse.ArgumentTypeError(wrong)
+    if count > MOST_STRENGTHS:
+        wrong = (
+            f"{text} has {count:,} strengths; choose a step that gives {MOST_STRENGTHS} or fewer"
+        )
         raise argparse.ArgumentTypeError(wrong)
     return tuple(round(first + place * step, 6) for place in range(count))
 

@@ -146,6 +146,8 @@ def test_a_sweep_without_blurry_pictures_is_refused_before_anything_is_opened(
         (("--calibration", "x"), "A calibration holds for one strength alone"),
         (("--calibration", "x", "--dry-run"), "A calibration holds for one strength alone"),
         (("--strength", "0.5:2:0.1"), "does not rise within"),
+        (("--strength", "0.1:inf:0.1"), "is no sweep"),
+        (("--strength", "0.5:1:1e-9"), "500,000,001 strengths; choose a step that gives 1000"),
         (("--out", "RECONSTRUCTIONS"), "holds reconstructions itself"),
     ],
 )
