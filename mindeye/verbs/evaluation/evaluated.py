@@ -159,7 +159,10 @@ def _system(name: str, path: Path, content: Mapping[str, Any]) -> EvaluatedSyste
     if not table.is_file():
         raise FileNotFoundError(f"{table} is missing, which belongs to {path}. {AGAIN}")
     values: dict[str, dict[int, float]] = {}
-    lines = [line for line in table.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    text = table.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        raise ValueError(f"{table} ends within a line: it was cut off. {AGAIN}")
+    lines = [line for line in text.splitlines() if line[:1] != "#"]
     try:
         for record in csv.DictReader(lines, delimiter="\t"):
             if record["system"] == content["system"]:

@@ -111,7 +111,8 @@ def test_an_evaluation_that_does_not_tell_how_it_was_made_is_refused(compare, ev
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "no values of `poor` for every image"), ("a\tb\n1\t2\n", "lines of another form"),
-     ("system\tmetric\timage_id\tvalue\npoor\tSSIM\t1\tx\n", "lines of another form")],
+     ("system\tmetric\timage_id\tvalue\npoor\tSSIM\t1\tx\n", "lines of another form"),
+     ("system\tmetric\timage_id\tvalue\npoor\tSSIM\t1\t0.2", "ends within a line: it was cut")],
 )  # fmt: skip
 def test_a_damaged_table_is_refused(compare, evaluations, text, message):
     (evaluations["poor"] / "per_image.tsv").write_text(text)
