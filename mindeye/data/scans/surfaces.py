@@ -14,7 +14,14 @@ from mindeye.data.bundle import VoxelBundle
 from mindeye.data.scans.reading import Reading
 from mindeye.data.scans.results import CheckResult, failed, passed, require_passed, skipped
 
-_BROKEN = (nibabel.filebasedimages.ImageFileError, EOFError, OSError, ValueError, zlib.error)
+_BROKEN = (
+    nibabel.filebasedimages.ImageFileError,
+    EOFError,
+    OSError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
 _CORTEX = ("CIFTI_STRUCTURE_CORTEX_LEFT", "CIFTI_STRUCTURE_CORTEX_RIGHT")
 _SIDES = {"L": 0, "LH": 0, "LEFT": 0, "R": 1, "RH": 1, "RIGHT": 1}
 _SIDE_IN_NAME = re.compile(r"(?:^|[._-])(lh|rh|L|R|left|right)(?=[._-])")

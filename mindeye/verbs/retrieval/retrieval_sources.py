@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from mindeye.data.batches import MANIFEST
-from mindeye.files import read_json, sha256_of
+from mindeye.data.batches import PreparedSubject
+from mindeye.files import sha256_of
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.quirks import Quirks
 from mindeye.reconstruction.decode import decode
@@ -81,7 +81,7 @@ def retrieval_sources(
         FileNotFoundError, LookupError: as `open_run` and `read_embedding_file` say.
     """
     seen: set[tuple[str, int | None]] = set()
-    places = {read_json(one / MANIFEST)["subject"]: one for one in settings.data}
+    places = {PreparedSubject(one).subject: one for one in settings.data}
     wanted = [
         (name or OURS, path, subject)
         for name, path in map(named_path, runs)

@@ -175,3 +175,12 @@ def test_a_volume_in_mgz_and_a_nifti_named_cifti_are_refused(surface_bundle, tmp
     nibabel.save(image, tmp_path / "plain.dscalar.nii")
     with pytest.raises(ValueError, match="it holds Nifti1Image, no CIFTI"):
         read_scan([tmp_path / "plain.dscalar.nii"], surface_bundle)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("length", [0, 1, 50, 300])
+def test_a_scan_of_which_little_is_left_is_named(surface_bundle, betas, tmp_path, form, length):
+    paths = written(form, tmp_path, betas)
+    paths[0].write_bytes(paths[0].read_bytes()[:length])
+    with pytest.raises(ValueError, match=paths[0].name):
+        read_scan(paths, surface_bundle)
