@@ -26,6 +26,7 @@ from mindeye.retrieval.gallery.folder import (
 from mindeye.retrieval.gallery.sources.growth import (
     files_of,
     next_shard,
+    require_own_folder,
     require_resumable,
     require_same_vectors,
     without_known,
@@ -167,9 +168,10 @@ def begin(
     """Starts to add a source to a gallery, or goes on where that stopped.
 
     Raises:
-        ValueError: the gallery holds vectors of another network, another source is being added, or
-            files of the source changed since they were added.
+        ValueError: the gallery holds vectors of another network, another source is being added,
+            files of the source changed since they were added, or `out` is of something else.
     """
+    require_own_folder(out, out / _SOURCE)
     before = open_gallery(out) if (out / MANIFEST).is_file() else None
     if before is not None:
         require_same_vectors(before, network, width)

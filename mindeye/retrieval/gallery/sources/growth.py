@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mindeye.files import read_json
-from mindeye.retrieval.gallery.folder import Gallery
+from mindeye.files import holds_something, read_json
+from mindeye.retrieval.gallery.folder import MANIFEST, Gallery
 from mindeye.retrieval.gallery.sources.sources import GallerySource
+
+# What a build that was killed early leaves.
+_FOLDERS = {"building", "embeddings", "metadata", "tokens", "kept"}
 
 
 def without_known(source: GallerySource, gallery: Gallery) -> GallerySource:
@@ -88,3 +91,20 @@ def require_resumable(path: Path, wanted: dict[str, Any]) -> None:
             f"{' and another '.join(differing)}. Run that command to its end, or delete "
             f"{path.parent} to give it up."
         )
+
+
+def require_own_folder(out: Path, source: Path) -> None:
+    """Refuses a folder of something else, of which a build would sweep a part.
+
+    Args:
+        source: the file that says what is being built there.
+
+    Raises:
+        NotADirectoryError: it is a file.
+        ValueError: it holds no gallery.
+    """
+    if (out / MANIFEST).is_file() or source.is_file() or not holds_something(out):
+        return
+    names = {one.name for one in out.iterdir() if not one.name.startswith(".")}
+    if names - _FOLDERS or holds_something(source.parent):
+        raise ValueError(f"{out} is not empty and holds no gallery. Choose another folder.")

@@ -215,6 +215,15 @@ def test_a_gallery_of_no_picture_at_all_is_refused(tmp_path, refusal):
     assert not (tmp_path / "gallery" / "gallery.json").exists()
 
 
+@pytest.mark.parametrize("name", ["thesis.tex", "building/plan.txt"])
+def test_a_folder_of_something_else_is_refused_and_left_alone(folder, refusal, tmp_path, name):
+    path = tmp_path / "taken" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert "is not empty and holds no gallery" in refusal(folder, out=tmp_path / "taken")
+    assert [one for one in (tmp_path / "taken").rglob("*") if one.is_file()] == [path]
+
+
 def test_a_gallery_of_a_simulated_source_says_so(folder, build):
     (folder / "SIMULATED.json").write_text('{"seed": 1}')
     gallery, screen = build(folder)
