@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from mindeye.config import from_mapping
-from mindeye.files import read_json
+from mindeye.files import holds_something, read_json
 from mindeye.reconstruction.picture_folder import Reconstruction, load_reconstruction
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.types import MetricRow
@@ -40,6 +40,20 @@ class SavedScores:
     path: Path
     rows: list[MetricRow]
     content: dict
+
+
+def require_own_folder(out: Path, name: str, what: str) -> None:
+    """Refuses a folder that holds something and not this.
+
+    Args:
+        name: of a file that is in each folder of this kind.
+
+    Raises:
+        NotADirectoryError: it is a file.
+        ValueError: says what it lacks.
+    """
+    if holds_something(out) and not (out / name).is_file():
+        raise ValueError(f"{out} is not empty and holds no {what}. Choose another folder.")
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mindeye.data.prepare import prepare_nsd
-from mindeye.files import read_json
+from mindeye.files import holds_something, read_json
 from mindeye.models.backbone import BackboneConfig
 from mindeye.models.decoder import DecoderConfig
 from mindeye.models.low_level import LowLevelConfig
@@ -89,6 +89,8 @@ def run_demo(out: Path, config: DemoConfig, watch: Watch) -> list[MetricRow]:
     OUT/summary.json holds the rows, OUT/report.html the page.
     """
     simulation = preset_of(config.preset)
+    if holds_something(out) and not (out / "nsd").is_dir():
+        raise ValueError(f"{out} is not empty and holds no demo. Choose another folder.")
     run = decoded_subject(out, simulation, config, watch, "")
     opened = open_run(run)
     retrieval = retrieve_run(run, pool_sizes=pools_of(opened), seed=config.seed)

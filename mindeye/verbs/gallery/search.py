@@ -87,6 +87,9 @@ def search_gallery(path: Path, request: SearchRequest) -> Search:
     """
     if not (request.images or request.texts or request.embedding):
         raise ValueError("Nothing is searched for. Give --image, --text or --embedding.")
+    above = request.distinct_below
+    if above is not None and not -1 <= above <= 1:
+        raise ValueError(f"--deduplicate {above} is no cosine. Choose from -1 to 1.")
     gallery = open_gallery(path)
     questions, notes = _questions(gallery, request)
     index = open_engine(gallery, request.engine)

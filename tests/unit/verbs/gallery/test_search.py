@@ -101,6 +101,8 @@ def test_results_are_a_table_a_json_and_a_sheet(gallery, networks, a_scene, tmp_
         ([], "Nothing is searched for"),
         (["--text", "a cat", "--k", "33"], "33 neighbours .* has 32 vectors"),
         (["--text", " "], "A text to search for is empty"),
+        (["--text", "a cat", "--deduplicate", "nan"], "--deduplicate nan is no cosine"),
+        (["--text", "a cat", "--deduplicate", "5"], r"--deduplicate 5\.0 is no cosine"),
         (["--image", "absent.png"], "absent.png is not a file"),
         (["--embedding", "absent.npy"], "absent.npy is not a file"),
         (["--text", "a cat", "--clip", "OFFLINE"], r"embedded by tiny-clip-.* is scenes-clip-"),
@@ -117,6 +119,21 @@ def test_what_cannot_be_searched_for_is_refused(
     assert caught.value.code == 2
     assert re.search(message, capsys.readouterr().err)
     assert not out.exists()
+
+
+def test_a_folder_of_something_else_is_left_alone_and_one_of_results_written_again(
+    gallery, networks, tmp_path, capsys
+):
+    search = ["gallery", "search", str(gallery), "--text", "a cat", "--clip", str(networks.clip)]
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "results.json").write_text("mine")
+    with pytest.raises(SystemExit):
+        main([*search, "--out", str(taken)])
+    assert "is not empty and holds no results of a search" in capsys.readouterr().err
+    assert [one.read_text() for one in taken.iterdir()] == ["mine"]
+    for _ in range(2):
+        main([*search, "--out", str(tmp_path / "found")])
 
 
 def test_a_page_for_a_picture_and_a_network_without_text_are_refused(

@@ -118,3 +118,20 @@ def test_an_option_of_zero_is_an_option_too(given, message, capsys):
         main(["retrieve", "run", *given])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["retrieve", "run", "--gallery", "g", "--benchmark"], "holds no benchmark of a gallery"),
+        (["bench", "retrieval", "run"], "holds no benchmark of retrieval"),
+        (["demo"], "holds no demo"),
+    ],
+)
+def test_a_folder_of_something_else_is_left_alone(given, message, tmp_path, capsys):
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(SystemExit) as caught:
+        main([*given, "--out", str(tmp_path)])
+    assert caught.value.code == 2
+    assert f"is not empty and {message}. Choose another folder" in capsys.readouterr().err
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["mine"]
