@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindeye.verbs.argument_types import num_bytes
+from mindeye.verbs.argument_types import from_one, num_bytes
 from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.progress import Stages
 from mindeye.verbs.shared_options import add_seed, add_verb
@@ -37,7 +37,7 @@ def index_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("--check", action="store_true", help="only compare the files' checksums")
     verb.add_argument("--dry-run", action="store_true", help="only say what would be built")
     cores = "default: all cores that this process may use; fewer on a busy machine"
-    verb.add_argument("--threads", type=int, help=cores)
+    verb.add_argument("--threads", type=from_one, help=cores)
     add_engine(verb, builds=True)
     add_seed(verb, "of training vectors, cells and made-up queries")
     return verb

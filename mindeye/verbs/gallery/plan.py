@@ -92,7 +92,8 @@ def read_figures(path: Path) -> list[Figures]:
         raise FileNotFoundError(
             f"{path} is not there. Measure with `eval/benchmarks/gallery.py --figures {path}`."
         )
-    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = enumerate(text.splitlines(), start=1)
     found = [_figures_of(line, f"{path}, line {number}") for number, line in lines if line.strip()]
     if not found:
         raise ValueError(f"{path} is empty. Measure at least one size.")
@@ -112,7 +113,7 @@ def _figures_of(line: str, where: str) -> Figures:
     for name, value in values.items():
         whole = name in ("vectors", "width", "threads", "lists", "probes", "candidates")
         kinds = int if whole else int | float
-        if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+        if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
             raise ValueError(f"{where}: {name} is {value!r}, no number above 0. Measure again.")
     return Figures(**values)
 

@@ -69,7 +69,9 @@ def open_shard(gallery: Gallery, shard: GalleryShard) -> Float16[np.ndarray, "ro
     try:
         vectors = gallery.embeddings(shard)
     except ValueError as error:
-        raise ValueError(f"{path} of shard {shard.name} is cut off ({error}). {again}") from error
+        raise ValueError(
+            f"{path} of shard {shard.name} is cut off ({error.__cause__}). {again}"
+        ) from error
     if vectors.shape != (shard.count, gallery.width) or vectors.dtype != np.float16:
         raise ValueError(
             f"{path} of shard {shard.name} holds {vectors.dtype} of {vectors.shape}, but the "

@@ -32,9 +32,18 @@ INDEXED, CURRENT = "indexed.npy", "current.json"
 
 
 def current_folder(gallery: Gallery) -> Path | None:
-    """Of the index that is searched."""
+    """Of the index that is searched.
+
+    Raises:
+        ValueError: what should name it does not.
+    """
     pointer = gallery.path / "index" / CURRENT
-    return gallery.path / "index" / read_json(pointer)["folder"] if pointer.is_file() else None
+    if not pointer.is_file():
+        return None
+    try:
+        return gallery.path / "index" / read_json(pointer)["folder"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{pointer} does not name the folder of an index. {_AGAIN}") from error
 
 
 def require_current(gallery: Gallery) -> Path:

@@ -37,7 +37,9 @@ class ServeLimits:
     def __post_init__(self) -> None:
         for name in ("max_k", "max_body", "max_pixels", "max_text", "burst", "concurrency"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, which lets nothing through.")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, which lets nothing through. Give 1 or more."
+                )
         if not self.rate > 0:
             raise ValueError(f"rate is {self.rate} searches a second. Give a number above 0.")
 

@@ -78,6 +78,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(folder, capsys, tmp_path):
     assert "recall of 95.0" in refused(capsys, folder, "--recall", "95")
     assert "is no part" in refused(capsys, folder, "--num-shards", "2", "--shard-index", "2")
     assert "is no part" in refused(capsys, folder, "--num-shards", "2")
+    assert "-3 is no whole number from 1" in refused(capsys, folder, "--threads", "-3")
     part = ("--num-shards", "2", "--shard-index", "1")
     assert "would be exact, which is not built in parts" in refused(capsys, folder, *part)
     needs = ("--kind", "ivf-pq", "--lists", "4", "--memory", "10M")

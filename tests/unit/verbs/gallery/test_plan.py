@@ -103,10 +103,14 @@ def test_figures_are_read_by_size_and_damaged_ones_refused(tmp_path):
         (json.dumps(asdict(figures()) | {"probes": 0}), "probes is 0"),
         (json.dumps(asdict(figures()) | {"probes": "8"}), "probes is '8'"),
         (json.dumps(asdict(figures()) | {"recall": float("nan")}), "recall is nan"),
+        (json.dumps(asdict(figures()) | {"adding_s": float("inf")}), "adding_s is inf"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
             read_figures(path)
+    path.write_bytes(b"\x80\x02}q")
+    with pytest.raises(ValueError, match="line 1 is no measurement"):
+        read_figures(path)
 
 
 def test_the_verb_tells_what_was_measured_apart_from_what_was_computed(tmp_path, capsys):

@@ -50,6 +50,17 @@ def test_an_index_that_does_not_say_what_it_is_is_refused(gallery_of, build, con
         open_index(gallery)
 
 
+def test_what_does_not_name_an_index_is_refused(gallery_of, build):
+    gallery = gallery_of()
+    build(gallery)
+    for content in ("[]", "{}"):
+        (gallery.path / "index" / "current.json").write_text(content)
+        with pytest.raises(
+            ValueError, match=r"current\.json does not name the folder .* Delete the"
+        ):
+            open_index(gallery)
+
+
 def test_an_open_index_is_searched_while_the_next_takes_its_place(
     gallery_of, clustered, build, chosen
 ):
