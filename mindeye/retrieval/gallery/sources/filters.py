@@ -46,6 +46,9 @@ class GalleryFilters:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value}, a probability. Choose from 0 to 1.")
+        least = self.min_similarity
+        if least is not None and not -1 <= least <= 1:
+            raise ValueError(f"min_similarity is {least}, a cosine. Choose from -1 to 1.")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ def test_what_is_no_probability_is_refused(name):
         GalleryFilters(**{name: -0.1})
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1.5])
+def test_what_is_no_cosine_is_refused(value):
+    with pytest.raises(ValueError, match=f"min_similarity is {value}, a cosine"):
+        GalleryFilters(min_similarity=value)
+
+
 def test_a_source_without_metadata_is_kept_whole_where_nothing_is_asked_of_it():
     every = GalleryFilters(keep_unsafe=True)
     kept = kept_rows(None, 4, every, must_know_safety=True)
