@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mindeye.config import to_mapping
+from mindeye.files import one_at_a_time
 from mindeye.reconstruction.batch_size import IMAGES, BatchSize
 from mindeye.reconstruction.drawing import Artist, draw_block, num_pictures
 from mindeye.reconstruction.picture_folder import (
@@ -44,6 +45,8 @@ def reconstruct(
 ) -> Reconstruction:
     """Draws every decoded image into `out`; a rerun draws only what is missing.
 
+    Another process that draws into the same folder is waited for, and its pictures are taken.
+
     Each image is saved by itself. A block in which one is missing is drawn whole again, so that a
     folder that was stopped ends in the bytes of one that was not.
 
@@ -67,9 +70,22 @@ def reconstruct(
     }
     shape, side = decoded.brain_tokens.shape, artist.generator.side
     begin_folder(out, identity, num_bytes_of(config, shape[0], shape[1] * shape[2], side))
-    if is_finished(out):
-        drop_parts(out)
-        return load_reconstruction(out)
+    with one_at_a_time(out):
+        if is_finished(out):
+            drop_parts(out)
+            return load_reconstruction(out)
+        return _draw_missing(decoded, artist, config, out, sample_tokens, batch, progress)
+
+
+def _draw_missing(
+    decoded: Decoded,
+    artist: Artist,
+    config: ReconstructionConfig,
+    out: Path,
+    sample_tokens: SampleTokens | None,
+    batch: BatchSize | None,
+    progress: Callable[[int, int], None] | None,
+) -> Reconstruction:
     image_ids = decoded.image_ids.tolist()
     total, missing = len(image_ids), missing_images(out, image_ids)
     images = BLOCK if batch is None else batch.num_images(num_pictures(config))

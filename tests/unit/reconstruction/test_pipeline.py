@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -128,6 +130,24 @@ def test_what_was_stopped_between_two_images_of_a_block_ends_in_the_same_bytes(
     draw(decoded, artist, out)
     name = "reconstructions.safetensors"
     assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_of_two_that_draw_into_a_folder_one_draws_and_both_have_all(
+    decoded, artist, tmp_path, monkeypatch, draw
+):
+    blocks = []
+
+    def slowly(*given):
+        blocks.append(given)
+        time.sleep(0.05)
+        return draw_block(*given)
+
+    monkeypatch.setattr(pipeline, "draw_block", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(draw, decoded, artist, tmp_path / "out") for _ in range(2)]
+        first, second = (one.result() for one in asked)
+    assert len(blocks) == 1
+    np.testing.assert_array_equal(first.candidates, second.candidates)
 
 
 @pytest.mark.parametrize("selection", ["second-order", "average"])
