@@ -62,7 +62,7 @@ def retrieve_from_gallery(
     # What is found depends on these too: an index that was made anew, and what could be fetched.
     searched = {"index": material.index.about, "fetched": reader.downloader is not None}
     about = {**material.about, **selector.about, "settings": asdict(settings), **searched}
-    _claim(out, about)
+    _require_same(out, about)
     absent = [n for n, one in enumerate(about["image_ids"]) if not _is_final(out, one)]
     total = len(material.image_ids)
     asked = min(settings.candidates, material.gallery.num_kept)
@@ -73,6 +73,9 @@ def retrieve_from_gallery(
         )
     if absent:
         scores, rows = material.index.search(material.brain[absent], asked)
+        # Once nothing refuses any more: a folder of nothing is left by nobody.
+        if not (out / MANIFEST).is_file():
+            write_json(out / MANIFEST, about)
         for done, (image, near_scores, near_rows) in enumerate(
             zip(absent, scores, rows, strict=True)
         ):
@@ -159,7 +162,7 @@ def _tiles(
     ]
 
 
-def _claim(out: Path, about: dict[str, Any]) -> None:
+def _require_same(out: Path, about: dict[str, Any]) -> None:
     marker = out / MANIFEST
     if marker.is_file():
         before = read_json(marker)
@@ -177,7 +180,6 @@ def _claim(out: Path, about: dict[str, Any]) -> None:
         return
     if holds_something(out):
         raise ValueError(f"{out} is not empty and holds no retrieval. Choose another folder.")
-    write_json(marker, about)
 
 
 def _is_final(out: Path, image_id: int) -> bool:

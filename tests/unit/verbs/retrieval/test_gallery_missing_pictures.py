@@ -65,3 +65,13 @@ def test_a_picture_that_cannot_be_had_any_more_leaves_no_older_one(
     found = retrieve_from_gallery(material, selector, without, FEW, tmp_path / "out")
     assert found.without_picture == material.image_ids.tolist()
     assert not [*(tmp_path / "out").rglob("*.png")]
+
+
+def test_a_search_that_fails_leaves_no_folder(material, reader, tmp_path, monkeypatch):
+    def fails(queries, k):
+        raise FileNotFoundError("the embeddings are gone")
+
+    monkeypatch.setattr(material.index, "search", fails)
+    with pytest.raises(FileNotFoundError, match="are gone"):
+        retrieve_from_gallery(material, selector_of(material), reader, FEW, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
