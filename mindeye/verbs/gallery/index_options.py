@@ -30,7 +30,7 @@ def index_options(actions) -> argparse.ArgumentParser:
     queries = "npy file of embeddings with which recall is measured (default: made-up ones)"
     verb.add_argument("--queries", type=Path, metavar="FILE", help=queries)
     part = "encode only each N-th shard, of a build of several processes or machines"
-    verb.add_argument("--num-shards", type=int, default=1, metavar="N", help=part)
+    verb.add_argument("--num-shards", type=from_one, default=1, metavar="N", help=part)
     number = "beginning with this one, from 0; without it, a build is finished"
     verb.add_argument("--shard-index", type=int, metavar="I", help=number)
     verb.add_argument("--retrain", action="store_true", help="anew, instead of adding new shards")
@@ -65,6 +65,10 @@ def perform_index(options: argparse.Namespace) -> Iterator[str]:
         folder = require_current(gallery)
         yield f"{folder}: {check_files(folder):,} bytes, as they were written"
         return
+    if options.lists is not None and options.kind in ("exact", "hnsw"):
+        raise ValueError(
+            f"--kind {options.kind} has no lists. Leave --lists out, or choose an inverted file."
+        )
     limit_threads(options.threads or num_cores())
     names = ("recall", "memory", "kind", "lists", "seed", "queries", "retrain")
     given = {name: getattr(options, name) for name in names}

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindeye.verbs.argument_types import num_bytes
 from mindeye.verbs.shared_options import add_verb
 
 
@@ -16,8 +17,8 @@ def plan_options(actions) -> argparse.ArgumentParser:
     figures = "lines of JSON that eval/benchmarks/gallery.py wrote with --figures"
     action.add_argument("--figures", type=Path, required=True, metavar="FILE", help=figures)
     for option, kind, metavar, default, text in (
-        ("--disk", float, "BYTES", 8e12, "disk of one machine"),
-        ("--memory", float, "BYTES", 64e9, "memory of one machine"),
+        ("--disk", num_bytes, "BYTES", 8e12, "disk of one machine"),
+        ("--memory", num_bytes, "BYTES", 64e9, "memory of one machine"),
         ("--cores", int, "N", 16, "cores of one machine, each as fast as the measured ones"),
         ("--hours", float, "H", 24.0, "that building may take on all machines"),
     ):

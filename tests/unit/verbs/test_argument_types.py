@@ -16,6 +16,7 @@ from mindeye.verbs.argument_types import from_one, num_bytes, seed_number
         ("12k", 12_000),
         ("2TB", 2 * 10**12),
         (" 7 ", 7),
+        ("8e12", 8 * 10**12),
     ],
 )
 def test_sizes_are_read_in_powers_of_thousand(text, size):
@@ -35,6 +36,7 @@ def test_whole_numbers_are_read():
         (from_one, "0", "0 is no whole number from 1"),
         (from_one, "-3", "-3 is no whole number from 1"),
         (from_one, "1.5", "1.5 is no whole number from 1"),
+        (seed_number, "one", "one is no whole number"),
         (seed_number, "-1", "-1 is negative; choose 0 or more"),
         (seed_number, "9223372036854775808", "is too large; choose at most 9223372036854775807"),
     ],

@@ -81,6 +81,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(folder, capsys, tmp_path):
     assert "-3 is no whole number from 1" in refused(capsys, folder, "--threads", "-3")
     part = ("--num-shards", "2", "--shard-index", "1")
     assert "would be exact, which is not built in parts" in refused(capsys, folder, *part)
+    assert "has no lists" in refused(capsys, folder, "--kind", "hnsw", "--lists", "4")
     needs = ("--kind", "ivf-pq", "--lists", "4", "--memory", "10M")
     assert "GB are allowed" in refused(capsys, folder, *needs)
     queries = ("--kind", "ivf-rabitq", "--queries", str(tmp_path / "absent.npy"))

@@ -116,7 +116,7 @@ def test_figures_are_read_by_size_and_damaged_ones_refused(tmp_path):
 def test_the_verb_tells_what_was_measured_apart_from_what_was_computed(tmp_path, capsys):
     path = tmp_path / "figures.jsonl"
     path.write_text(json.dumps(asdict(figures())))
-    main(["gallery", "plan", "--vectors", "5.85e9", "--figures", str(path)])
+    main(["gallery", "plan", "--vectors", "5.85e9", "--figures", str(path), "--disk", "8T"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("measured:")
     assert "computed for 5,850,000,000 vectors in 262,144 lists, on 16 cores:" in lines
@@ -129,7 +129,7 @@ def test_the_verb_tells_what_was_measured_apart_from_what_was_computed(tmp_path,
         (["--vectors", "1e9"], "is not there"),
         (["--vectors", "0"], "cannot be"),
         (["--vectors", "nan"], "cannot be"),
-        (["--vectors", "1e9", "--disk", "0"], "disk is 0.0"),
+        (["--vectors", "1e9", "--disk", "0"], "disk is 0."),
     ],
 )
 def test_a_plan_of_nothing_is_refused(given, message, tmp_path, capsys):
