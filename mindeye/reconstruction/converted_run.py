@@ -15,13 +15,18 @@ from mindeye.run import RunFolder
 OWN_IMAGES_TEST = "nsd-session-heldout"
 
 
-def provenance_of_run(folder: RunFolder, given: GivenNetworks, data: Path | None) -> dict[str, Any]:
+def provenance_of_run(
+    folder: RunFolder, given: GivenNetworks, data: Path | None, *, needs_vae: bool = True
+) -> dict[str, Any]:
     """What a run tells, and of a converted one what its user gives; opens manifests alone.
+
+    Args:
+        needs_vae: see `provenance_with`.
 
     Raises:
         ValueError, LookupError: see `provenance_with` and `data_of_converted`.
     """
-    provenance = provenance_with(folder, given)
+    provenance = provenance_with(folder, given, needs_vae=needs_vae)
     if "given" not in provenance:
         return provenance
     if data is None:

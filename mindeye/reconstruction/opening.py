@@ -25,11 +25,20 @@ from mindeye.reconstruction.run_networks import (
     form_of,
     named_clip,
     open_networks,
+    with_given_named,
+)
+from mindeye.reconstruction.run_scans import (
+    index_of,
+    require_same_data,
+    require_same_voxels,
+    training_scans,
 )
 from mindeye.reconstruction.transfer_data import about_test, require_fits
 from mindeye.run import RunFolder
 from mindeye.targets.cache import TargetTable, target_table
 from mindeye.targets.vae import load_vae
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +91,8 @@ def open_run(
     data: Path | None = None,
     device: str = "cpu",
     given: GivenNetworks = NONE_GIVEN,
+    needs_vae: bool = True,
+    progress: Progress | None = None,
 ) -> OpenRun:
     """Opens a run for one subject, by default its first.
 
@@ -89,6 +100,9 @@ def open_run(
         data: the subject's prepared folder, where it has moved since training, or one that only
             tests.
         given: what a converted run does not name; with it, `data` says whose scans are meant.
+        needs_vae: of a converted run, whether anything is drawn or compared by its latents;
+            without, it has no `targets`, but `tokens_of`.
+        progress: told how many pictures are embedded, where they are not there yet.
 
     Raises:
         FileNotFoundError: no run, an unfinished one, or its prepared folder is gone.
@@ -98,61 +112,42 @@ def open_run(
     """
     folder = RunFolder(path=path)
     folder.require_finished()
-    provenance = provenance_of_run(folder, given, data)
+    provenance = provenance_of_run(folder, given, data, needs_vae=needs_vae)
     index = index_of(path, provenance, subject)
     place = data or Path(provenance["paths"]["data"][index])
     prepared = PreparedSubject(place)
     trained = provenance["data"][index]
-    _require_same_voxels(place, prepared.manifest, trained)
+    require_same_voxels(place, prepared.manifest, trained)
     if prepared.is_test_only:
         require_fits(place, prepared, trained, Path(provenance["paths"]["data"][index]))
     else:
-        _require_same_data(place, prepared.manifest, trained)
-    provenance, clip, vae = open_networks(folder, provenance, device)
+        require_same_data(place, prepared.manifest, trained)
     table = None
-    if given == NONE_GIVEN:
-        table = target_table(prepared.path / "targets", prepared.pictures, clip, vae)
+    if "given" in provenance:
+        provenance = with_given_named(folder, provenance)
+    else:
+        provenance, clip, vae = open_networks(folder, provenance, device)
+        table = target_table(prepared.path / "targets", prepared.pictures, clip, vae, progress)
+    options = {"device": device, "progress": progress}
     return OpenRun(
         folder=folder,
         decoder=load_decoder(path, device),
         prepared=prepared,
-        open_targets=lambda: table or _target_table(folder, prepared, provenance, device),
+        open_targets=lambda: table or _target_table(folder, prepared, provenance, **options),
         provenance=provenance,
     )
 
 
 def _target_table(
-    folder: RunFolder, prepared: PreparedSubject, provenance: dict[str, Any], device: str
+    folder: RunFolder,
+    prepared: PreparedSubject,
+    provenance: dict[str, Any],
+    *,
+    device: str,
+    progress: Progress | None,
 ) -> TargetTable:
     _, clip, vae = open_networks(folder, provenance, device)
-    return target_table(prepared.path / "targets", prepared.pictures, clip, vae)
-
-
-def index_of(path: Path, provenance: Mapping[str, Any], subject: int | None) -> int:
-    """Which of a run's subjects is meant, by default the first.
-
-    Raises:
-        LookupError: a subject that the run was not trained on.
-        ValueError: the run was converted.
-    """
-    trained = [one["subject"] for one in provenance["data"]]
-    if not trained:
-        raise ValueError(
-            f"{path} was converted from a published checkpoint and has no prepared scans. "
-            "`mindeye reconstruct` draws for it with --data, --clip and --vae, `mindeye decode` "
-            "takes saved scans."
-        )
-    if subject is not None and subject not in trained:
-        if "given" in provenance:
-            raise LookupError(
-                f"{provenance['paths']['data'][0]} is of subject {trained[0]}, not {subject}. "
-                "Give that subject's folder with --data, or leave --subject out."
-            )
-        raise LookupError(
-            f"{path} was not trained on subject {subject}; it knows "
-            f"{', '.join(str(one) for one in trained)}. Choose one of these with --subject."
-        )
-    return 0 if subject is None else trained.index(subject)
+    return target_table(prepared.path / "targets", prepared.pictures, clip, vae, progress)
 
 
 def open_training(run: OpenRun) -> tuple[PreparedSubject, TargetTable]:
@@ -167,43 +162,6 @@ def open_training(run: OpenRun) -> tuple[PreparedSubject, TargetTable]:
     prepared = training_scans(run.provenance, run.index)
     clip, vae = clip_of(run.folder), load_vae(run.provenance["paths"]["vae"])
     return prepared, target_table(prepared.path / "targets", prepared.pictures, clip, vae)
-
-
-def training_scans(provenance: Mapping[str, Any], index: int) -> PreparedSubject:
-    """What a run was trained on of one of its subjects; no network is opened.
-
-    Raises:
-        FileNotFoundError, ValueError: the folder is gone, or holds other data now.
-    """
-    prepared = PreparedSubject(Path(provenance["paths"]["data"][index]))
-    _require_same_data(prepared.path, prepared.manifest, provenance["data"][index])
-    return prepared
-
-
-def _require_same_voxels(place: Path, found: dict, trained: dict) -> None:
-    """Refuses another subject, or other voxels of the same."""
-    if found["subject"] != trained["subject"]:
-        raise ValueError(
-            f"{place} is of subject {found['subject']}, but subject {trained['subject']} of this "
-            "run is asked for. Give that subject's folder, or choose another one with --subject."
-        )
-    if found["voxel_hash"] != trained["voxel_hash"]:
-        raise ValueError(
-            f"{place} has voxels {found['voxel_hash'][:12]}, but this run was trained on "
-            f"{trained['voxel_hash'][:12]}. Prepare the same subject with the same ROI."
-        )
-
-
-def _require_same_data(place: Path, found: dict, trained: dict) -> None:
-    """Refuses a prepared folder with other trials: its test set may be the training's."""
-    if found["files"] != trained["files"]:
-        other = sorted(
-            name for name in found["files"] if found["files"][name] != trained["files"].get(name)
-        )
-        raise ValueError(
-            f"{place} holds other data than this run was trained with ({', '.join(other[:3])} "
-            "differ): its test images may be training images. Give the folder of the training."
-        )
 
 
 def require_drawable(

@@ -13,6 +13,7 @@ from mindeye.reconstruction.generators.token_fit import product
 from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.run import RunFolder
 from mindeye.targets.clip import ClipTarget, load_clip
+from mindeye.targets.clip_folder import clip_identity, token_shape_in
 from mindeye.targets.vae import VaeTarget, load_vae
 
 
@@ -21,8 +22,13 @@ def is_unnamed(provenance: Mapping[str, Any]) -> bool:
     return provenance["networks"] is None
 
 
-def provenance_with(folder: RunFolder, given: GivenNetworks) -> dict[str, Any]:
+def provenance_with(
+    folder: RunFolder, given: GivenNetworks, *, needs_vae: bool = True
+) -> dict[str, Any]:
     """What a run tells of itself, and of a converted one what its user gives; nothing is opened.
+
+    Args:
+        needs_vae: whether anything is drawn, or compared by its latents.
 
     Raises:
         FileNotFoundError: this is no run folder.
@@ -39,11 +45,11 @@ def provenance_with(folder: RunFolder, given: GivenNetworks) -> dict[str, Any]:
             f"Leave {option} out."
         )
     architecture = read_architecture(folder.path / ARCHITECTURE_FILE)
-    _require_both(folder.path, architecture, given)
-    places = {
-        role: None if place is None else str(place.resolve())
-        for role, place in (("clip", given.clip), ("vae", given.vae))
-    }
+    _require_clip(folder.path, given)
+    places = {"clip": str(given.clip.resolve())}
+    if needs_vae:
+        _require_vae(folder.path, architecture, given)
+        places["vae"] = None if given.vae is None else str(given.vae.resolve())
     return {
         **provenance,
         "paths": {**places, "data": []},
@@ -94,14 +100,29 @@ def open_networks(
         ValueError: not those of the training; or, of a converted run, such as its decoder cannot
             have been trained on.
     """
+    vae, is_given = load_vae(provenance["paths"]["vae"], device), "given" in provenance
+    if is_given:
+        require_possible(folder, provenance, vae)
     clip = clip_of(folder, device, provenance)
-    vae = load_vae(provenance["paths"]["vae"], device)
     found = {"clip": clip.identity, "vae": vae.identity}
-    if "given" in provenance:
-        _require_possible(folder.path, provenance, clip, vae)
+    if is_given:
         return {**provenance, "networks": found}, clip, vae
     require_same_networks(folder.path, provenance, found)
     return provenance, clip, vae
+
+
+def with_given_named(folder: RunFolder, provenance: dict[str, Any]) -> dict[str, Any]:
+    """A converted run's provenance with what was given named; its CLIP is hashed, not opened.
+
+    Raises:
+        FileNotFoundError, ValueError: see `open_networks`.
+    """
+    is_drawn = "vae" in provenance["given"]
+    vae = load_vae(provenance["paths"]["vae"]) if is_drawn else None
+    require_possible(folder, provenance, vae)
+    form, place = provenance["clip_tokens"], Path(provenance["paths"]["clip"])
+    found = {"clip": clip_identity(place, form=form, **_seen_as(folder))}
+    return {**provenance, "networks": found if vae is None else {**found, "vae": vae.identity}}
 
 
 def clip_of(
@@ -116,16 +137,32 @@ def clip_of(
 
     Raises:
         FileNotFoundError: this is no run folder, or its CLIP is gone.
+        ValueError: it was converted, and none is given.
     """
-    quirks = folder.quirks()
     provenance = folder.provenance() if provenance is None else provenance
-    return load_clip(
-        provenance["paths"]["clip"],
-        device,
-        form=provenance.get("clip_tokens", "projected"),
-        washed_out=quirks.washed_out_targets,
-        antialias=not quirks.aliased_resizing,
-    )
+    require_named(folder.path, provenance)
+    form = provenance.get("clip_tokens", "projected")
+    return load_clip(provenance["paths"]["clip"], device, form=form, **_seen_as(folder))
+
+
+def _seen_as(folder: RunFolder) -> dict[str, bool]:
+    """How pictures were brought to the CLIP of a run."""
+    quirks = folder.quirks()
+    return {"washed_out": quirks.washed_out_targets, "antialias": not quirks.aliased_resizing}
+
+
+def require_named(path: Path, provenance: Mapping[str, Any]) -> None:
+    """Refuses a converted run to which nothing is given.
+
+    Raises:
+        ValueError: says where it can be given.
+    """
+    if is_unnamed(provenance) and "given" not in provenance:
+        raise ValueError(
+            f"{path} was converted from a published checkpoint and has no scans and no CLIP of its "
+            "own. Give both with --data and --clip, where a verb has --clip; `mindeye decode` "
+            "takes saved scans."
+        )
 
 
 def require_same_networks(
@@ -144,12 +181,15 @@ def require_same_networks(
         )
 
 
-def _require_both(path: Path, architecture: Architecture, given: GivenNetworks) -> None:
-    has_low_level = architecture.decoder.low_level is not None
+def _require_clip(path: Path, given: GivenNetworks) -> None:
     if given.clip is None:
         raise ValueError(
             f"{path} does not tell which CLIP it was trained on either. Give it with --clip FOLDER."
         )
+
+
+def _require_vae(path: Path, architecture: Architecture, given: GivenNetworks) -> None:
+    has_low_level = architecture.decoder.low_level is not None
     if has_low_level and given.vae is None:
         raise ValueError(
             f"{path} also gives latents of {product(architecture.latent_shape)}, and does not tell "
@@ -161,22 +201,33 @@ def _require_both(path: Path, architecture: Architecture, given: GivenNetworks) 
         )
 
 
-def _require_possible(
-    path: Path, provenance: Mapping[str, Any], clip: ClipTarget, vae: VaeTarget
+def require_possible(
+    folder: RunFolder, provenance: Mapping[str, Any], vae: VaeTarget | None
 ) -> None:
-    architecture = read_architecture(path / ARCHITECTURE_FILE)
-    wanted, place = architecture.token_shape, provenance["given"]["clip"]
-    if clip.token_shape != wanted:
+    """Refuses what a converted run's decoder cannot have learned; reads no weights of the CLIP.
+
+    Args:
+        vae: None where nothing is drawn.
+
+    Raises:
+        FileNotFoundError: no CLIP there.
+        ValueError: other tokens, or latents of another shape.
+    """
+    architecture, places = read_architecture(folder.path / ARCHITECTURE_FILE), provenance["given"]
+    wanted, form = architecture.token_shape, provenance["clip_tokens"]
+    found = token_shape_in(Path(places["clip"]), form)
+    if found != wanted:
         trained = CATALOGUE[PUBLISHED_GENERATOR_OF[provenance["converted"]["family"]]].clip
         raise ValueError(
-            f"{path} decodes {product(wanted)} tokens ({clip.form}), but those of {place} are "
-            f"{product(clip.token_shape)}. Give --clip the CLIP of its training: {trained}."
+            f"{folder.path} decodes {product(wanted)} tokens ({form}), but those of "
+            f"{places['clip']} are {product(found)}. Give --clip the CLIP of its training: "
+            f"{trained}."
         )
-    latents, place = architecture.latent_shape, provenance["given"]["vae"]
-    if place is not None and vae.latent_shape != latents:
+    latents = architecture.latent_shape
+    if vae is not None and places["vae"] is not None and vae.latent_shape != latents:
         side = latents[-1] * vae.factor
         raise ValueError(
-            f"{path} gives latents of {product(latents)}, but those of {place} are "
+            f"{folder.path} gives latents of {product(latents)}, but those of {places['vae']} are "
             f"{product(vae.latent_shape)}. Give --vae the VAE of its training: Stable Diffusion "
             f"1's, with a `sample_size` of {side} in its config.json."
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, GitForCausalLM, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
-from mindeye.targets.clip import weights_hash
+from mindeye.targets.clip_folder import weights_hash
 
 PUBLISHED = "microsoft/git-large-coco"
 ABOUT_PUBLISHED = "1.6 GB, MIT"

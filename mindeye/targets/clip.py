@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mindeye.files import sha256_of
+from mindeye.targets.clip_folder import CONFIG, clip_identity, require_clip, token_shape_of
 
 ASSETS = Path(__file__).parent.parent / "assets"
 OFFLINE_CLIP = ASSETS / "scenes-clip"
@@ -50,12 +50,9 @@ class ClipTarget:
         visual = self.model.visual
         rows, columns = visual.grid_size
         width, projected_width = visual.proj.shape
-        return {
-            "projected": (rows * columns + 1, projected_width),
-            "patches": (rows * columns, width),
-            "embedding": (1, projected_width),
-            "penultimate": (rows * columns + 1, width),
-        }[self.form]
+        return token_shape_of(
+            self.form, num_patches=rows * columns, width=width, projected_width=projected_width
+        )
 
     def tokens(
         self, images: Float[Tensor, "images 3 rows columns"]
@@ -174,32 +171,17 @@ def load_clip(
             f"Unknown form of CLIP tokens `{form}`. Choose one of {', '.join(FORMS)}."
         )
     folder = Path(source or OFFLINE_CLIP)
-    weights = folder / "open_clip_model.safetensors"
-    for path in (folder / "open_clip_config.json", weights):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"No CLIP at {folder}: {path.name} is missing. "
-                "Give a folder in open_clip's local layout, or leave the option out."
-            )
+    require_clip(folder)
     name = f"local-dir:{folder}"
     model = open_clip.create_model(name, device=device).eval().requires_grad_(False)
-    settings = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]
+    settings = json.loads((folder / CONFIG).read_text())["preprocess_cfg"]
     return ClipTarget(
         model=model,
         tokenizer=open_clip.get_tokenizer(name),
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
-        identity=(
-            f"{folder.name}-{weights_hash(weights)}"
-            f"{'+washed-out' if washed_out else ''}{'' if antialias else '+aliased'}"
-            f"{'' if form == 'projected' else f'+{form}'}"
-        ),
+        identity=clip_identity(folder, washed_out=washed_out, antialias=antialias, form=form),
         form=form,
         washed_out=washed_out,
         antialias=antialias,
     )
-
-
-def weights_hash(path: Path) -> str:
-    """The first 12 hex digits of a weights file's SHA-256."""
-    return sha256_of(path)[:12]

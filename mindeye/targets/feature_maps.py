@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mindeye.config import from_mapping, to_mapping
 from mindeye.files import atomic_path, read_json, write_json
-from mindeye.targets.clip import weights_hash
+from mindeye.targets.clip_folder import weights_hash
 from mindeye.targets.published_teachers import teacher_folder
 from mindeye.targets.timm_maps import TimmMapConfig, TimmMapNetwork, load_timm_network
 

@@ -8,7 +8,8 @@ from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 
-from mindeye.targets.clip import ASSETS, weights_hash
+from mindeye.targets.clip import ASSETS
+from mindeye.targets.clip_folder import weights_hash
 
 OFFLINE_VAE = ASSETS / "scenes-vae"
 

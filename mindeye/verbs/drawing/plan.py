@@ -13,8 +13,9 @@ from mindeye.reconstruction.converted_run import provenance_of_run, require_held
 from mindeye.reconstruction.drawing import num_pictures
 from mindeye.reconstruction.generators.catalogue import facts_of
 from mindeye.reconstruction.given_networks import NONE_GIVEN
-from mindeye.reconstruction.opening import index_of, require_drawable
-from mindeye.reconstruction.run_networks import open_networks
+from mindeye.reconstruction.opening import require_drawable
+from mindeye.reconstruction.run_networks import require_possible
+from mindeye.reconstruction.run_scans import index_of
 from mindeye.reconstruction.settings import ReconstructionConfig
 from mindeye.run import RunFolder
 from mindeye.targets.vae import load_vae
@@ -112,9 +113,9 @@ def plan_reconstruction(
     manifest = PreparedSubject(scans.data or Path(provenance["paths"]["data"][index])).manifest
     shape = read_architecture(run_path / ARCHITECTURE_FILE).token_shape
     require_drawable(config.generator, generator_source, shape, provenance)
-    if scans.given != NONE_GIVEN:
-        open_networks(folder, provenance)
     vae = load_vae(provenance["paths"]["vae"])
+    if scans.given != NONE_GIVEN:
+        require_possible(folder, provenance, vae)
     total = manifest["splits"][scans.split]["num_images"]
     require_images(manifest, scans.split, total)
     return ReconstructionPlan(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mindeye.data.batches import PreparedSubject
-from mindeye.reconstruction.opening import index_of
+from mindeye.reconstruction.run_scans import index_of
 from mindeye.run import RunFolder
 from mindeye.simulate.presets import Progress
 from mindeye.simulate.scene_tars import NamedPicture, SceneTars, write_scene_tars

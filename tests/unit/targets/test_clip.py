@@ -7,7 +7,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import normalize, resize
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from mindeye.targets.clip import load_clip, weights_hash
+from mindeye.targets.clip import load_clip
+from mindeye.targets.clip_folder import weights_hash
 
 
 @pytest.fixture(scope="module")
