@@ -20,7 +20,7 @@ from mindeye.models.decoder import Decoder
 from mindeye.models.meta_device import on_meta
 from mindeye.models.saved import ARCHITECTURE_FILE, load_decoder
 from mindeye.models.token_head import LowRankHead, LowRankHeadConfig, TokenHead
-from mindeye.reconstruction.opening import training_scans
+from mindeye.reconstruction.run_scans import training_scans
 from mindeye.run import RunFolder
 from mindeye.training.experiment import ExperimentConfig
 from mindeye.training.ranges import require_count
@@ -53,7 +53,12 @@ class HiddenMoments(NamedTuple):
 
 
 def compact_run(
-    run_path: Path, out: Path, rank: int, *, progress: Progress | None = None
+    run_path: Path,
+    out: Path,
+    rank: int,
+    *,
+    data: Sequence[Path] = (),
+    progress: Progress | None = None,
 ) -> RunFolder:
     """Writes the run again, its dense token head replaced by the nearest of low rank.
 
@@ -61,8 +66,12 @@ def compact_run(
     averaged (`LowRankHead.of`); all other weights stay. Beside them lies the configuration of a
     training that goes on from there (`tuning_of`).
 
+    Args:
+        data: prepared folders that have moved since the training, each known by its subject.
+
     Raises:
         FileNotFoundError: no run, an unfinished one, or the scans that it was trained on are gone.
+        LookupError: scans of a subject that the run was not trained on.
         ValueError: a run whose head is compact, a converted one, a rank that saves nothing, or
             `out` is taken.
     """
@@ -72,7 +81,7 @@ def compact_run(
     folder = RunFolder(path=run_path)
     folder.require_finished()
     provenance = folder.provenance()
-    scans = _training_scans(run_path, provenance)
+    scans = _training_scans(run_path, provenance, data)
     decoder = load_decoder(run_path)
     compact = _compacted(run_path, decoder, rank)
     num_bytes = 4 * sum(one.numel() for one in compact.state_dict().values())
@@ -87,6 +96,11 @@ def compact_run(
         "images": moments.num_images,
     }
     about = {**provenance, "compacted": told}
+    if data:
+        about["paths"] = {**provenance["paths"], "data": [str(one.path.resolve()) for one in scans]}
+        # Subjects that the run kept from the one that it started from stand last, and not in this.
+        own = scans[: len(trained.data)]
+        trained = replace(trained, data=tuple(one.path.resolve() for one in own))
     with atomic_folder(out) as temporary:
         run = RunFolder(path=temporary)
         run.begin(CompactionConfig(run=run_path.resolve(), rank=rank), about)
@@ -113,7 +127,9 @@ def tuning_of(config: ExperimentConfig, rank: int, start: Path | None) -> Experi
     )
 
 
-def _training_scans(path: Path, provenance: Mapping[str, Any]) -> list[PreparedSubject]:
+def _training_scans(
+    path: Path, provenance: Mapping[str, Any], data: Sequence[Path]
+) -> list[PreparedSubject]:
     """Of all subjects; neither CLIP nor VAE nor what they say of the pictures is needed."""
     if not provenance["data"]:
         raise ValueError(
@@ -121,7 +137,23 @@ def _training_scans(path: Path, provenance: Mapping[str, Any]) -> list[PreparedS
             "states tell what a smaller head must keep. Fine-tune it first: `mindeye train` with "
             "`start_from`."
         )
-    return [training_scans(provenance, index) for index in range(len(provenance["data"]))]
+    trained, place_of = [one["subject"] for one in provenance["data"]], {}
+    for place in data:
+        subject = PreparedSubject(place).subject
+        if subject not in trained:
+            raise LookupError(
+                f"{place} is of subject {subject}, but {path} was trained on "
+                f"{', '.join(map(str, trained))}. Give their folders, or leave --data out."
+            )
+        if subject in place_of:
+            raise ValueError(
+                f"{place_of[subject]} and {place} are both of subject {subject}. Give one."
+            )
+        place_of[subject] = place
+    return [
+        training_scans(provenance, index, place_of.get(subject))
+        for index, subject in enumerate(trained)
+    ]
 
 
 def _compacted(path: Path, decoder: Decoder, rank: int) -> Decoder:

@@ -18,6 +18,8 @@ def compact_options(verbs) -> argparse.ArgumentParser:
     verb.add_argument("--rank", type=int, required=True, help=rank)
     out = "folder of the compacted run; its tuning.yaml trains on from there (`mindeye train`)"
     verb.add_argument("--out", type=Path, required=True, help=out)
+    moved = "prepared folders of the training's subjects, where they have moved"
+    verb.add_argument("--data", type=Path, nargs="+", default=(), help=moved)
     return verb
 
 
@@ -26,7 +28,8 @@ def perform_compact(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.banner import SIMULATED
     from mindeye.verbs.training.compact import TUNING_FILE, compact_run
 
-    run = compact_run(options.run, options.out, options.rank, progress=watch("hidden states"))
+    given = {"data": options.data, "progress": watch("hidden states")}
+    run = compact_run(options.run, options.out, options.rank, **given)
     before, after = (
         path.stat().st_size / 1e6
         for path in (options.run / "weights.safetensors", run.weights_path)

@@ -2,10 +2,12 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from mindeye.cli import main
 from mindeye.config import load_yaml
 from mindeye.data.batches import PreparedSubject
 from mindeye.models.saved import load_decoder
@@ -138,3 +140,49 @@ def test_scans_that_changed_since_the_training_are_refused(
     change_json(prepared / "manifest.json", lambda told: told["files"].update(images="0"))
     with pytest.raises(ValueError, match="holds other data than this run was trained with"):
         compact_run(run.path, tmp_path / "small", RANK)
+
+
+@pytest.fixture
+def moved(tmp_path, tiny_prepared, tiny_experiment, belonging_to):
+    """A run of two subjects, one of whose folders has moved since: (run, where it is now)."""
+    second = Path(shutil.copytree(tiny_prepared, tmp_path / "second"))
+    belonging_to(second, 2)
+    run = train(replace(tiny_experiment, data=(tiny_prepared, second)), tmp_path / "both")
+    return run.path, second.rename(tmp_path / "moved")
+
+
+def test_scans_that_have_moved_are_given_and_where_they_are_is_kept(
+    moved, tmp_path, tiny_prepared, capsys
+):
+    run, second = moved
+    line = ["compact", str(run), "--rank", str(RANK)]
+    with pytest.raises(SystemExit):
+        main([*line, "--out", str(tmp_path / "absent")])
+    assert "second/manifest.json is missing" in capsys.readouterr().err
+    assert not (tmp_path / "absent").exists()
+    small = tmp_path / "small"
+    main([*line, "--out", str(small), "--data", str(second)])
+    places = (tiny_prepared, second)
+    assert RunFolder(path=small).provenance()["paths"]["data"] == [str(one) for one in places]
+    assert load_yaml(ExperimentConfig, small / "tuning.yaml").data == places
+    assert retrieve_run(small, subject=2).about["subject"] == 2
+    second.rename(tmp_path / "second")
+    main([*line, "--out", str(tmp_path / "there")])
+    weights = (small / "weights.safetensors").read_bytes()
+    assert (tmp_path / "there" / "weights.safetensors").read_bytes() == weights
+
+
+def test_scans_that_are_not_those_of_the_training_are_refused(
+    moved, tmp_path, tiny_prepared, belonging_to, change_json
+):
+    run, second = moved
+    third = Path(shutil.copytree(tiny_prepared, tmp_path / "third"))
+    belonging_to(third, 3)
+    with pytest.raises(LookupError, match=r"third is of subject 3, but .* was trained on 1, 2"):
+        compact_run(run, tmp_path / "small", RANK, data=[second, third])
+    with pytest.raises(ValueError, match=r"are both of subject 2\. Give one"):
+        compact_run(run, tmp_path / "small", RANK, data=[second, second])
+    change_json(second / "manifest.json", lambda told: told["files"].update(images="0"))
+    with pytest.raises(ValueError, match="holds other data than this run was trained with"):
+        compact_run(run, tmp_path / "small", RANK, data=[second])
+    assert not (tmp_path / "small").exists()
