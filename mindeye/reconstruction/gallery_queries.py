@@ -19,10 +19,14 @@ COMPARABLE = ("projected", "embedding")
 
 
 def network_of(identity: str) -> str:
-    """A CLIP's identity without the form of its tokens: what its embeddings are known by."""
+    """A CLIP's identity without the form of its tokens, and without how larger pictures were made
+    smaller for it: what its embeddings are known by.
+
+    MindEye1 did not filter them (`+aliased`) and searched LAION's, which were.
+    """
     for form in FORMS:
         identity = identity.removesuffix(f"+{form}")
-    return identity
+    return identity.removesuffix("+aliased")
 
 
 def require_same_network(gallery: Gallery, clip: ClipTarget, whose: str) -> None:
@@ -42,15 +46,18 @@ def require_same_network(gallery: Gallery, clip: ClipTarget, whose: str) -> None
         )
 
 
-def require_comparable(clip: ClipTarget, whose: str) -> None:
+def require_comparable(form: str, whose: str) -> None:
     """Refuses tokens without an embedding among them.
+
+    Args:
+        form: of the tokens, a key of `FORMS`.
 
     Raises:
         ValueError: names the form.
     """
-    if clip.form not in COMPARABLE:
+    if form not in COMPARABLE:
         raise ValueError(
-            f"{whose} learned `{clip.form}` tokens, of which none is comparable with the "
+            f"{whose} learned `{form}` tokens, of which none is comparable with the "
             f"embeddings of a gallery. Take a run of the form {' or '.join(COMPARABLE)}."
         )
 
@@ -68,7 +75,7 @@ def picture_queries(
     clip: ClipTarget, images: Float[Tensor, "images 3 height width"]
 ) -> Float32[np.ndarray, "images embedding"]:
     """Unit vectors of pictures in [0, 1]."""
-    require_comparable(clip, "The network")
+    require_comparable(clip.form, "The network")
     device = clip.model.visual.proj.device
     tokens = clip.tokens(images.to(device))
     return first_tokens(tokens.flatten(1), tuple(tokens.shape[1:]))

@@ -19,6 +19,7 @@ from mindeye.reconstruction.settings import SELECTIONS, ReconstructionConfig
 from mindeye.verbs.argument_types import seed_number
 
 SAMPLER_NAMES = "ddim, ancestral, sde-dpmsolver++, ddpm, mindeye2-ddim, dpmsolver++ or unipc"
+NOT_NAMED = "of a converted run, which does not name it: the folder of its"
 # What `given_generator` says where nothing is given.
 NOT_GIVEN = {"generator_source": None, "execution": GeneratorExecution()}
 
@@ -123,14 +124,20 @@ def add_generator(verb: argparse.ArgumentParser, required: str | None = None) ->
 
 def add_networks(verb: argparse.ArgumentParser) -> None:
     """What a converted run does not name."""
-    of = "of a converted run, which does not name it: the folder of"
-    verb.add_argument("--clip", type=Path, metavar="FOLDER", help=f"{of} its CLIP")
-    verb.add_argument("--vae", type=Path, metavar="FOLDER", help=f"{of} its low-level head's VAE")
+    add_clip(verb)
+    verb.add_argument(
+        "--vae", type=Path, metavar="FOLDER", help=f"{NOT_NAMED} low-level head's VAE"
+    )
+
+
+def add_clip(verb: argparse.ArgumentParser) -> None:
+    """The same for verbs that draw nothing and compare no latents."""
+    verb.add_argument("--clip", type=Path, metavar="FOLDER", help=f"{NOT_NAMED} CLIP")
 
 
 def given_networks(options: argparse.Namespace) -> dict[str, Any]:
-    """What the functions of the verbs take of `add_networks`."""
-    return {"given": GivenNetworks(clip=options.clip, vae=options.vae)}
+    """What the functions of the verbs take of `add_networks` or `add_clip`."""
+    return {"given": GivenNetworks(clip=options.clip, vae=getattr(options, "vae", None))}
 
 
 def add_quirks(
@@ -151,7 +158,8 @@ def add_subject(verb: argparse.ArgumentParser) -> None:
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data", type=Path, help="the prepared folder, where it has moved")
+    moved = "the prepared folder, where it has moved; a converted run always needs one"
+    verb.add_argument("--data", type=Path, help=moved)
 
 
 def add_device(verb: argparse.ArgumentParser) -> None:

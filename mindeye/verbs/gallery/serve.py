@@ -108,7 +108,8 @@ def open_service(
     gallery = open_gallery(path)
     brain, notes = None, simulated_notes(gallery)
     if run is not None:
-        brain, simulated = brain_images(run, gallery, subject=subject, data=data, device=device)
+        chosen = {"subject": subject, "data": data, "device": device, "clip": clip}
+        brain, simulated = brain_images(run, gallery, **chosen)
         notes += [SIMULATED] if simulated else []
     return GalleryService(
         name=name or path.resolve().name,

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mindeye.pictures import as_images
+from mindeye.reconstruction.converted_run import provenance_of_run
 from mindeye.reconstruction.decode import decode
 from mindeye.reconstruction.gallery_queries import (
     first_tokens,
@@ -16,7 +17,9 @@ from mindeye.reconstruction.gallery_queries import (
     require_same_network,
     text_queries,
 )
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import clip_of, open_run
+from mindeye.reconstruction.run_networks import is_unnamed
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.serving.service import BrainImages
 from mindeye.run import RunFolder
@@ -70,20 +73,33 @@ def query_clip(
 
 
 def brain_images(
-    path: Path, gallery: Gallery, *, subject: int | None, data: Path | None, device: str
+    path: Path,
+    gallery: Gallery,
+    *,
+    subject: int | None,
+    data: Path | None,
+    device: str,
+    clip: Path | None = None,
 ) -> tuple[BrainImages, dict | None]:
     """What a run decodes of its test scans, and what SIMULATED.json says of their subject.
 
     The query is the first of the retrieval tokens: that of CLIP's embedding, which text shares.
 
+    Args:
+        clip: the folder that embedded the gallery; a converted run names none of its own.
+
     Raises:
         FileNotFoundError, LookupError: see `open_run`.
-        ValueError: the run has learned another CLIP, or tokens without an embedding among them.
+        ValueError: the run has learned another CLIP, or tokens without an embedding among them; or
+            see `open_run`.
     """
-    clip = clip_of(RunFolder(path=path))
-    require_comparable(clip, str(path))
-    require_same_network(gallery, clip, f"the CLIP that {path} has learned")
-    run = open_run(path, subject=subject, data=data, device=device)
+    folder = RunFolder(path=path)
+    given = GivenNetworks(clip=clip) if is_unnamed(folder.provenance()) else NONE_GIVEN
+    chosen = {"data": data, "given": given, "needs_vae": False}
+    learned = clip_of(folder, provenance=provenance_of_run(folder, **chosen))
+    require_comparable(learned.form, str(path))
+    require_same_network(gallery, learned, f"the CLIP that {path} has learned")
+    run = open_run(path, subject=subject, device=device, **chosen)
     decoded = decode(run.decoder, run.prepared.repeats("test"))
     token_shape = run.decoder.architecture.token_shape
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mindeye.report.banner import SIMULATED
 from mindeye.verbs.argument_types import from_one
+from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import add_device, add_quirks, add_seed, add_verb
 
 
@@ -37,8 +38,10 @@ def bench_options(verbs) -> argparse.ArgumentParser:
     add_quirks(verb, "exchanged_labels=on")
     add_seed(verb, "of resamples, permutations and drawn pools")
     verb.add_argument("--subject", type=int, help="of each run (default: all)")
-    moved = "prepared folders, where they have moved"
+    moved = "prepared folders, where they have moved; converted runs always need theirs"
     verb.add_argument("--data", type=Path, nargs="+", default=(), help=moved)
+    clips = "CLIPs of converted runs, which do not name them; all pictures are embedded once"
+    verb.add_argument("--clip", nargs="+", default=(), metavar="[NAME=]FOLDER", help=clips)
     add_device(verb)
     return verb
 
@@ -68,7 +71,9 @@ def perform_bench(options: argparse.Namespace) -> Iterator[str]:
         protocol=options.protocol,
         compat=options.compat,
         quirk_settings=tuple(options.quirks),
+        clips=tuple(options.clip),
         device=options.device,
+        watch=watch,
     )
     found = benchmark(retrieval_sources(options.runs, options.embeddings, opening), settings)
     save_benchmark(found, out)
@@ -85,7 +90,8 @@ def default_out(options: argparse.Namespace) -> Path:
     Raises:
         ValueError: several sources, or none.
     """
-    from mindeye.verbs.retrieval.retrieval_sources import BENCH, named_path
+    from mindeye.verbs.retrieval.named_paths import named_path
+    from mindeye.verbs.retrieval.retrieval_sources import BENCH
 
     if not options.runs and not options.embeddings:
         raise ValueError("There is nothing to measure. Give a run, or a file with --embeddings.")

@@ -166,7 +166,7 @@ def _require_same(out: Path, about: dict[str, Any]) -> None:
     marker = out / MANIFEST
     if marker.is_file():
         before = read_json(marker)
-        moved = ("run", "gallery")
+        moved = ("run", "gallery", "given")
         other = sorted(
             name for name in {*before, *about} - {*moved} if before.get(name) != about.get(name)
         )

@@ -16,7 +16,9 @@ from torch import Tensor
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.pictures import as_images
 from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import clip_of, open_run
+from mindeye.reconstruction.run_networks import is_unnamed
 from mindeye.reconstruction.selection import second_order_scores
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.run import RunFolder
@@ -61,14 +63,26 @@ def selector_of(material: GalleryMaterial) -> Selector:
     )
 
 
-def selector_of_run(path: Path, material: GalleryMaterial, device: str) -> Selector:
+def selector_of_run(
+    path: Path,
+    material: GalleryMaterial,
+    device: str,
+    *,
+    given: GivenNetworks = NONE_GIVEN,
+) -> Selector:
     """Another run of the same subject selects, as MindEye1's 257 x 768 run does.
+
+    Args:
+        given: the CLIP of a converted run, whose scans are those of the run that finds.
 
     Raises:
         FileNotFoundError, LookupError, ValueError: as `open_run` says.
         ValueError: it was tested on other images.
     """
-    run = open_run(path, subject=material.run.prepared.subject, device=device)
+    chosen = {"subject": material.run.prepared.subject, "device": device}
+    if is_unnamed(RunFolder(path=path).provenance()):
+        chosen |= {"given": given, "data": material.run.prepared.path, "needs_vae": False}
+    run = open_run(path, **chosen)
     scans = run.prepared.repeats("test")
     if scans.image_ids.tolist() != material.image_ids.tolist():
         raise ValueError(
@@ -76,7 +90,7 @@ def selector_of_run(path: Path, material: GalleryMaterial, device: str) -> Selec
             f"{len(material.image_ids)} others. Choose two runs of the same prepared folder."
         )
     return Selector(
-        clip=clip_of(RunFolder(path=path), device),
+        clip=clip_of(run.folder, device, run.provenance),
         tokens=decode(run.decoder, scans).embeddings.cpu(),
         gallery=None,
         about={"selected by": run.about["weights"]},

@@ -10,13 +10,20 @@ import torch
 
 from mindeye.data.batches import PreparedSubject
 from mindeye.files import sha256_of
+from mindeye.models.architecture import read_architecture
 from mindeye.models.contrastive_head import embedding_of
+from mindeye.models.saved import ARCHITECTURE_FILE
 from mindeye.quirks import Quirks
 from mindeye.reconstruction.decode import decode
-from mindeye.reconstruction.opening import index_of, open_run
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
+from mindeye.reconstruction.image_tokens import tokens_of
+from mindeye.reconstruction.opening import open_run
+from mindeye.reconstruction.run_networks import is_unnamed
+from mindeye.reconstruction.run_scans import index_of
 from mindeye.retrieval.embedding_file import EmbeddingFile, read_embedding_file
 from mindeye.retrieval.embedding_pairs import EmbeddingPairs, ScanOrder, TrainingEmbeddings
 from mindeye.run import RunFolder
+from mindeye.verbs.retrieval.named_paths import given_to_runs, named_path
 from mindeye.verbs.retrieval.retrieve import RETRIEVAL_QUIRKS, require_drawn
 from mindeye.verbs.retrieval.scanner_runs import scan_order_of
 from mindeye.verbs.switched_on import settings_concerning, switched_on
@@ -54,20 +61,17 @@ class SourceSettings:
     subject: int | None = None
     """Of runs: one of their subjects; None takes all."""
     data: tuple[Path, ...] = ()
-    """Prepared folders that have moved; each is known by the subject in its manifest."""
+    """Prepared folders that have moved, or of converted runs; each is known by the subject in its
+    manifest."""
+    clips: tuple[str, ...] = ()
+    """Of converted runs, which do not name theirs: `[NAME=]FOLDER`, see `given_to_runs`."""
     protocol: str | None = None
     """Refuses runs of another one, and names that of files."""
     compat: str | None = None
     quirk_settings: tuple[str, ...] = ()
     device: str = "cpu"
-
-
-def named_path(text: str) -> tuple[str | None, Path]:
-    """`NAME=PATH` -> both; a path that exists may hold an equals sign itself."""
-    name, equals, rest = text.partition("=")
-    if not equals or Path(text).exists():
-        return None, Path(text)
-    return name, Path(rest)
+    watch: Callable[[str], Callable[[int, int], None]] | None = None
+    """Title -> what is told how many pictures the CLIP of a converted run has embedded."""
 
 
 def retrieval_sources(
@@ -82,15 +86,21 @@ def retrieval_sources(
     """
     seen: set[tuple[str, int | None]] = set()
     places = {PreparedSubject(one).subject: one for one in settings.data}
+    named = [(name or OURS, path) for name, path in map(named_path, runs)]
+    given_to = given_to_runs(named, settings.clips)
     wanted = [
-        (name or OURS, path, subject)
-        for name, path in map(named_path, runs)
-        for subject in _subjects_of(path, settings.subject)
+        (name, path, subject)
+        for name, path in named
+        for subject in _subjects_of(path, given_to[name, path], places, settings.subject)
     ]
     for system, path, subject in wanted:
         _require_new(seen, system, subject, path)
     for system, path, subject in wanted:
-        yield _run_source(system, path, subject, places.get(subject), settings)
+        given, place = given_to[system, path], places.get(subject)
+        if given != NONE_GIVEN and place is None:
+            # Refused with the reason why it is not this subject's.
+            place = next(iter(places.values()), None)
+        yield _run_source(system, path, subject, place, given, settings)
     for name, path in map(named_path, files):
         source = _file_source(name or path.stem, path, settings)
         _require_new(seen, source.system, source.subject, path)
@@ -98,12 +108,18 @@ def retrieval_sources(
 
 
 def _run_source(
-    system: str, path: Path, subject: int, data: Path | None, settings: SourceSettings
+    system: str,
+    path: Path,
+    subject: int,
+    data: Path | None,
+    given: GivenNetworks,
+    settings: SourceSettings,
 ) -> RetrievalSource:
     folder = RunFolder(path=path)
     on = switched_on(folder, settings.compat, settings.quirk_settings, RETRIEVAL_QUIRKS)
     require_drawn(on)
-    run = open_run(path, subject=subject, data=data, device=settings.device)
+    chosen = {"subject": subject, "data": data, "device": settings.device}
+    run = open_run(path, **chosen, given=given, needs_vae=False)
     if settings.protocol not in (None, run.about["protocol"]):
         raise ValueError(
             f"{path} was prepared by the protocol {run.about['protocol']}, not by "
@@ -112,19 +128,18 @@ def _run_source(
     scans = run.prepared.repeats("test")
     decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in on)
     training_ids = run.prepared.image_ids_of("train")
-    targets = run.targets
+    title = f"pictures of subject {subject}, {system}"
+    tokens = tokens_of(run, progress=settings.watch and settings.watch(title))
     return RetrievalSource(
         system=system,
         subject=subject,
         pairs=EmbeddingPairs(
             image_ids=scans.image_ids.numpy(),
             brain=decoded.embeddings.cpu(),
-            images=embedding_of(targets.tokens(scans.image_ids)),
+            images=embedding_of(tokens(scans.image_ids)),
             training=TrainingEmbeddings(
                 image_ids=training_ids,
-                read=lambda rows: embedding_of(
-                    targets.tokens(torch.from_numpy(training_ids[rows]))
-                ),
+                read=lambda rows: embedding_of(tokens(torch.from_numpy(training_ids[rows]))),
             ),
         ),
         scan_order=partial(scan_order_of, run.prepared),
@@ -163,10 +178,16 @@ def _scan_order_in(path: Path, found: EmbeddingFile) -> ScanOrder:
     return found.scan
 
 
-def _subjects_of(path: Path, subject: int | None) -> list[int]:
-    """Of a run; a run without scans is refused with the words of `open_run`."""
+def _subjects_of(
+    path: Path, given: GivenNetworks, places: Mapping[int, Path], subject: int | None
+) -> list[int]:
+    """Of a run; a converted one is measured on the subjects whose scans are given."""
+    if given != NONE_GIVEN:
+        known = read_architecture(path / ARCHITECTURE_FILE).num_voxels_of
+        # Where none fits, opening the first says why.
+        return [subject] if subject is not None else sorted(known.keys() & places) or [min(known)]
     provenance = RunFolder(path=path).provenance()
-    if subject is not None or not provenance["data"]:
+    if subject is not None or is_unnamed(provenance):
         return [provenance["data"][index_of(path, provenance, subject)]["subject"]]
     return [one["subject"] for one in provenance["data"]]
 

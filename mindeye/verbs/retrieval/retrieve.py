@@ -1,6 +1,6 @@
 """`mindeye retrieve`: how well a run finds the seen image, and the scan of an image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
 from mindeye.models.contrastive_head import embedding_of
 from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
+from mindeye.reconstruction.image_tokens import tokens_of
 from mindeye.reconstruction.opening import OpenRun, open_run
 from mindeye.report.tables import write_rows_tsv
 from mindeye.retrieval.accuracy import retrieval_per_image, retrieval_rows, top_images
@@ -25,6 +27,7 @@ from mindeye.verbs.switched_on import switched_on
 
 RETRIEVAL_QUIRKS = ("averaged_outputs", "exchanged_labels", "drawn_pools", "contiguous_pools")
 """The switches of `Quirks` that change retrieval of a trained run."""
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,9 @@ def retrieve_run(
     seed: int = 0,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
+    progress: Progress | None = None,
 ) -> Retrieval:
     """Retrieval among a run's test images; writes RUN/retrieval.json and .tsv.
 
@@ -57,14 +62,17 @@ def retrieve_run(
     Args:
         seed: of the bootstrap, and of pools that are drawn.
         compat, quirk_settings: change the run's quirks, see `quirks_from`.
+        given: the CLIP of a converted run, which does not name it.
+        progress: told how many test pictures that CLIP has embedded.
     """
     require_device(device)
     on = switched_on(RunFolder(path=run_path), compat, quirk_settings, RETRIEVAL_QUIRKS)
     require_drawn(on)
-    run = open_run(run_path, subject=subject, data=data, device=device)
+    opening = {"subject": subject, "data": data, "device": device}
+    run = open_run(run_path, **opening, given=given, needs_vae=False)
     scans = run.prepared.repeats("test")
     decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in on)
-    result = retrieval_of("mindeye", decoded, run, pool_sizes, seed, quirks=on)
+    result = retrieval_of("mindeye", decoded, run, pool_sizes, seed, quirks=on, progress=progress)
     save_retrieval(result, run.folder.path)
     return result
 
@@ -90,21 +98,24 @@ def retrieval_of(
     seed: int,
     centre: Float[Tensor, "tokens width"] | None = None,
     quirks: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Retrieval:
     """Both directions of retrieval for what any system decoded of the test images.
 
     Args:
         centre: is subtracted from the images' tokens, for systems whose embeddings lack it.
         quirks: those of `RETRIEVAL_QUIRKS` that are on.
+        progress: see `tokens_of`.
     """
-    tokens = run.targets.tokens(decoded.image_ids)
-    images = embedding_of(tokens if centre is None else tokens - centre)
-    sizes = pool_sizes or default_pools(len(images))
-    if min(sizes) < 2 or max(sizes) > len(images):
+    total = len(decoded.image_ids)
+    sizes = pool_sizes or default_pools(total)
+    if min(sizes) < 2 or max(sizes) > total:
         raise ValueError(
             f"Pools of {', '.join(str(size) for size in sizes)} are asked for, but there are "
-            f"{len(images)} test images. Choose sizes from 2 to {len(images)}."
+            f"{total} test images. Choose sizes from 2 to {total}."
         )
+    tokens = tokens_of(run, decoded.image_ids.numpy(), progress)(decoded.image_ids)
+    images = embedding_of(tokens if centre is None else tokens - centre)
     brain = decoded.embeddings.cpu()
     interval = partial(bootstrap_interval, rng=np.random.default_rng(seed))
     drawn = None

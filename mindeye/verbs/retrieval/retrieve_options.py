@@ -9,6 +9,7 @@ from mindeye.verbs.gallery.engine_options import add_engine, engine_of
 from mindeye.verbs.gallery.fetch_options import add_fetching, given_fetching
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
+    add_clip,
     add_data,
     add_device,
     add_quirks,
@@ -16,6 +17,7 @@ from mindeye.verbs.shared_options import (
     add_seed,
     add_subject,
     add_verb,
+    given_networks,
     given_quirks,
 )
 
@@ -61,6 +63,7 @@ def retrieve_options(verbs) -> argparse.ArgumentParser:
     add_seed(verb, "of the bootstrap, and of drawn pools")
     add_subject(verb)
     add_data(verb)
+    add_clip(verb)
     add_device(verb)
     _add_gallery(verb.add_argument_group("from a gallery"))
     return verb
@@ -118,7 +121,9 @@ def _among_test_images(options: argparse.Namespace) -> Iterator[str]:
         pool_sizes=options.pools,
         seed=options.seed,
         **given_quirks(options),
+        **given_networks(options),
         device=options.device,
+        progress=watch("test pictures"),
     )
     yield format_rows(result.rows)
     yield f"rows: {options.run / f'{name_of(result.about)}.json'}"
@@ -135,6 +140,7 @@ def _opened(options: argparse.Namespace):
         subject=options.subject,
         data=options.data,
         **given_quirks(options),
+        **given_networks(options),
         device=options.device,
         engine=engine_of(options),
     )
@@ -154,7 +160,8 @@ def _from_gallery(options: argparse.Namespace) -> Iterator[str]:
     if options.select_by is None:
         selector = selector_of(material)
     else:
-        selector = selector_of_run(options.select_by, material, options.device)
+        given = given_networks(options)
+        selector = selector_of_run(options.select_by, material, options.device, **given)
     settings = retrieval.RetrievalSettings(
         k=_given(options, "k"),
         candidates=_given(options, "candidates"),

@@ -13,7 +13,8 @@ from mindeye.report.banner import SIMULATED
 from mindeye.training.loop import train
 from mindeye.verbs.report import report_run
 from mindeye.verbs.report_parts import ReportParts
-from mindeye.verbs.retrieval.retrieval_sources import SourceSettings, named_path, retrieval_sources
+from mindeye.verbs.retrieval.named_paths import named_path
+from mindeye.verbs.retrieval.retrieval_sources import SourceSettings, retrieval_sources
 from mindeye.verbs.retrieval.retrieve import retrieve_run
 
 
