@@ -20,7 +20,10 @@ from mindeye.models.caption_converter import (
 )
 from mindeye.pictures import as_images
 from mindeye.reconstruction.candidate_noise import candidate_generators, noises
+from mindeye.reconstruction.converted_run import require_held_out
 from mindeye.reconstruction.decode import decode
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
+from mindeye.reconstruction.image_tokens import tokens_of
 from mindeye.reconstruction.opening import OpenRun, open_run, open_training
 from mindeye.reconstruction.prior_sampler import prior_sampler
 from mindeye.reconstruction.settings import ReconstructionConfig
@@ -56,6 +59,7 @@ def caption_run(
     num_images: int | None = None,
     compat: str | None = None,
     quirk_settings: Sequence[str] = (),
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Captions:
@@ -66,20 +70,24 @@ def caption_run(
         captioner: see `load_captioner`.
         converter: None fits one to `fit_images` of the run's training images, and keeps it in the
             run folder beside the captioner's name.
+        given: the CLIP of a converted run, which does not name it.
 
     Raises:
         FileNotFoundError: no run, captioner or converter there.
-        ValueError: a converter of other tokens, a caption without words, or `out` is taken.
+        ValueError: a converter of other tokens, a caption without words, or `out` is taken; or see
+            `open_run`.
     """
     require_device(device)
     if out.exists():
         raise ValueError(f"{out} exists. Remove it, or choose another file.")
     config = settled_config(run_path, config, compat, quirk_settings)
     writer = load_captioner(captioner, device)
-    given = load_converter(converter) if converter else None
-    run = open_run(run_path, subject=subject, data=data, device=device)
+    ready = load_converter(converter) if converter else None
+    opening = {"subject": subject, "data": data, "device": device}
+    run = open_run(run_path, **opening, given=given, needs_vae=False)
+    require_held_out(run_path, run.provenance, split)
     scans = scans_of(run.prepared, split, num_images, config.seed)
-    made, origin = fitting_converter(run, writer, given, converter, fit_images)
+    made, origin = fitting_converter(run, writer, ready, converter, fit_images)
     decoded = decode(run.decoder, scans, averaged_outputs="averaged_outputs" in config.quirks)
     texts = written_captions(decoded, run, writer, made.to(device), config, progress)
     about = {
@@ -162,13 +170,12 @@ def kept_converter(
     run: OpenRun, writer: Captioner, fit_images: int
 ) -> tuple[CaptionConverter, Path]:
     """The run's own converter for this captioner, fitted where it is not there yet."""
-    path = run.folder.path / "captions" / f"{writer.identity}-{fit_images}.safetensors"
+    # Of a converted run the CLIP is part of the name: another one may be given the next time.
+    between = [run.provenance["networks"]["clip"]] if "given" in run.provenance else []
+    name = "-".join([writer.identity, *between, str(fit_images)])
+    path = run.folder.path / "captions" / f"{name}.safetensors"
     if not path.exists():
-        prepared, targets = open_training(run)
-        ids = _training_ids(prepared, fit_images)
-        wanted = _wanted(prepared, ids, writer)
-        tokens = targets.tokens(ids).to(wanted.device)
-        save_converter(fitted_converter(tokens, wanted), path)
+        save_converter(fitted_converter(*_examples(run, writer, fit_images)), path)
     converter = load_converter(path)
     require_fit(converter, path, run.decoder.architecture.token_shape, writer)
     return converter, path
@@ -184,6 +191,22 @@ def require_fit(
             f"{path} makes {converter.shape_out} of {converter.shape_in} tokens, but the run's are "
             f"{ours} and the captioner's {theirs}. Leave --converter out: one is fitted to both."
         )
+
+
+def _examples(
+    run: OpenRun, writer: Captioner, count: int
+) -> tuple[
+    Float[Tensor, "images tokens width"], Float[Tensor, "images vision_tokens vision_width"]
+]:
+    """Of training images: tokens of the run's CLIP, and what the captioner's encoder makes."""
+    if "given" in run.provenance:
+        ids = _training_ids(run.prepared, count)
+        prepared, tokens = run.prepared, tokens_of(run, ids.numpy())
+    else:
+        prepared, targets = open_training(run)
+        ids, tokens = _training_ids(prepared, count), targets.tokens
+    wanted = _wanted(prepared, ids, writer)
+    return tokens(ids).to(wanted.device), wanted
 
 
 def _training_ids(prepared: PreparedSubject, count: int) -> Int[Tensor, "images"]:

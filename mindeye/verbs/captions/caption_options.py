@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mindeye.verbs.progress import watch
 from mindeye.verbs.shared_options import (
+    add_clip,
     add_data,
     add_device,
     add_quirks,
@@ -13,6 +14,7 @@ from mindeye.verbs.shared_options import (
     add_seed,
     add_subject,
     add_verb,
+    given_networks,
     given_quirks,
 )
 
@@ -36,6 +38,7 @@ def caption_options(verbs) -> argparse.ArgumentParser:
     add_quirks(verb, "averaged_outputs=on")
     add_subject(verb)
     add_data(verb)
+    add_clip(verb)
     add_seed(verb, "of the prior's noise")
     add_device(verb)
     return verb
@@ -64,6 +67,7 @@ def perform_caption(options: argparse.Namespace) -> Iterator[str]:
         split=options.split,
         num_images=options.images,
         **given_quirks(options),
+        **given_networks(options),
         device=options.device,
         progress=watch("caption"),
     )
