@@ -207,8 +207,9 @@ def _report(options: argparse.Namespace) -> None:
 
     out = options.out or options.run / "report.html"
     names = ("run", "reconstructions", "seed", "subject", "data")
-    parts = ReportParts(**{name: getattr(options, name) for name in names})
-    content = report_run(parts, out)
+    chosen = {name: getattr(options, name) for name in names}
+    parts = ReportParts(**chosen, **given_networks(options))
+    content = report_run(parts, out, progress=watch("pictures"))
     print(f"report: {out}")
     _print_banner(content.simulated)
 

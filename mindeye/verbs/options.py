@@ -196,4 +196,5 @@ def report_options(verbs) -> argparse.ArgumentParser:
     add_seed(verb, "chooses the images that are shown")
     add_subject(verb)
     add_data(verb)
+    add_networks(verb)
     return verb

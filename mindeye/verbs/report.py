@@ -8,7 +8,7 @@ import numpy as np
 from mindeye.analysis.regions_alone import region_scores
 from mindeye.files import write_json
 from mindeye.metrics.statistics import bootstrap_interval
-from mindeye.reconstruction.opening import OpenRun, open_run
+from mindeye.reconstruction.opening import OpenRun, Progress, open_run
 from mindeye.report.page import ReportContent, write_report
 from mindeye.report.plots import RoiContribution
 from mindeye.report.retrieval_page import audit_notes, benchmark_sections
@@ -28,6 +28,7 @@ def report_run(
     controls: Sequence[MetricRow] = (),
     notes: Sequence[str] = (),
     more_columns: dict[str, Path] | None = None,
+    progress: Progress | None = None,
 ) -> ReportContent:
     """Writes `out` from RUN/retrieval.json and a folder of reconstructions with its scores.
 
@@ -37,12 +38,14 @@ def report_run(
         more_rows: rows of other systems, such as baselines.
         controls: floors, ceilings, subjects without signal.
         more_columns: label -> folder of further reconstructions of the same images, in any order.
+        progress: told how many pictures are embedded, where they are not there yet.
 
     Raises:
         FileNotFoundError: no finished run, or no reconstructions at the place that was given.
         ValueError: retrieval, reconstructions or a column are of another run, subject or images.
     """
-    run = open_run(parts.run, subject=parts.subject, data=parts.data)
+    opening = {"subject": parts.subject, "data": parts.data, "given": parts.given}
+    run = open_run(parts.run, **opening, progress=progress)
     about = run.about
     if run.prepared.is_test_only:
         raise ValueError(
@@ -120,9 +123,21 @@ def _provenance(run: OpenRun, saved: SavedParts) -> dict:
             "steps that saw the test set": manifest["transductive"],
             **splits,
         },
-        "training": {"seed": run.provenance["seed"], "run": str(run.folder.path)},
+        "training": _training(run),
         "quirks": {name: ", ".join(on) or "none" for name, on in quirks_of.items()},
         "versions": run.provenance["versions"],
+    }
+
+
+def _training(run: OpenRun) -> dict:
+    if "given" not in run.provenance:
+        return {"seed": run.provenance["seed"], "run": str(run.folder.path)}
+    converted = run.provenance["converted"]
+    files = ", ".join(one["name"] for one in converted["files"])
+    return {
+        "run": str(run.folder.path),
+        "converted from": f"{files} ({converted['family']})",
+        **{f"{role.upper()}, as given": one for role, one in run.provenance["networks"].items()},
     }
 
 

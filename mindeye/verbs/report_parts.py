@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye.files import read_json
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.picture_folder import Reconstruction, require_whole_folder
 from mindeye.verbs.retrieval.retrieval_sources import BENCH
 from mindeye.verbs.saved_results import (
@@ -27,6 +28,8 @@ class ReportParts:
     seed: int = 0
     subject: int | None = None
     data: Path | None = None
+    given: GivenNetworks = NONE_GIVEN
+    """CLIP and VAE of a converted run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,8 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
         FileNotFoundError: no reconstructions at the place that was given.
         ValueError: something is of another run or subject.
     """
-    subject = "" if parts.subject is None else f" --subject {parts.subject}"
-    missing = []
-    retrieve = f"mindeye retrieve {parts.run}{subject}"
+    chosen, missing = _options_of(parts), []
+    retrieve = f"mindeye retrieve {parts.run}{chosen}"
     retrieval = _checked_scores(parts.run / "retrieval.json", about, f"Run `{retrieve}` again.")
     benchmark = _benchmark_of(parts.run / BENCH / "retrieval.json", about)
     if retrieval is None:
@@ -61,7 +63,9 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
     folder = parts.reconstructions or parts.run / "reconstructions"
     require_whole_folder(folder)
     if parts.reconstructions is None and not (folder / "reconstructions.safetensors").exists():
-        draw = f"mindeye reconstruct {parts.run} --out {folder}{subject}"
+        draw = f"mindeye reconstruct {parts.run} --out {folder}{chosen}"
+        if parts.given.vae is not None:
+            draw += f" --vae {parts.given.vae}"
         missing.append(f"There are no reconstructions yet: run `{draw}`.")
         return SavedParts(
             folder=folder,
@@ -97,6 +101,14 @@ def saved_parts(parts: ReportParts, about: Mapping[str, Any]) -> SavedParts:
         benchmark=benchmark,
         missing=tuple(missing),
     )
+
+
+def _options_of(parts: ReportParts) -> str:
+    """What the verbs that make a part must be given too."""
+    chosen = "" if parts.subject is None else f" --subject {parts.subject}"
+    if parts.given == NONE_GIVEN:
+        return chosen
+    return f"{chosen} --data {parts.data} --clip {parts.given.clip}"
 
 
 def _checked_scores(path: Path, about: Mapping[str, Any], advice: str) -> SavedScores | None:

@@ -132,6 +132,12 @@ def require_same_run(
             f"{path} was made with weights {str(about['weights'])[:12]}, but {run_about['run']} "
             f"has {run_about['weights'][:12]}. {advice}"
         )
+    # A converted run names no CLIP: two users' commands may have given two.
+    clips = [one["networks"]["clip"] for one in (about, run_about) if "given" in one]
+    if len(set(clips)) > 1:
+        raise ValueError(
+            f"{path} was made with the CLIP {clips[0]}, but {clips[1]} is given. {advice}"
+        )
 
 
 def pictures_of(

@@ -11,6 +11,7 @@ import numpy as np
 from mindeye.analysis.maps import map_volume, save_map
 from mindeye.data.roi import read_volume
 from mindeye.files import load_arrays, read_json, save_arrays, write_json
+from mindeye.reconstruction.given_networks import NONE_GIVEN, GivenNetworks
 from mindeye.reconstruction.opening import OpenRun, open_run
 from mindeye.report.brain_maps import can_draw_glass_brains, glass_brains, slice_mosaics
 from mindeye.report.page import FigureSection, ReportContent, write_report
@@ -64,6 +65,7 @@ def analyse_run(
     pool_size: int = DEFAULT_POOL,
     background: Path | None = None,
     seed: int = 0,
+    given: GivenNetworks = NONE_GIVEN,
     device: str = "cpu",
     progress: Progress = lambda stage, done, total: None,
 ) -> Analysed:
@@ -72,6 +74,7 @@ def analyse_run(
     Args:
         parts: some of `PARTS`; None does all for which there is data.
         background: a volume of the scan's grid, such as NSD's T1_to_func1pt8mm.nii.gz.
+        given: CLIP and VAE of a converted run, which does not name them.
 
     Raises:
         AbsentError: a part that was asked for by name lacks its data.
@@ -80,7 +83,8 @@ def analyse_run(
     """
     require_device(device)
     wanted = require_parts(parts)
-    run = open_run(run_path, subject=subject, data=data, device=device)
+    opening = {"subject": subject, "data": data, "device": device, "given": given}
+    run = open_run(run_path, **opening, progress=partial(progress, "pictures"))
     num_images = run.prepared.manifest["splits"]["test"]["num_images"]
     pool_size = min(pool_size, num_images)
     require_pool(pool_size, num_images)
@@ -139,7 +143,11 @@ def _require_own_folder(out: Path, about: Mapping[str, Any]) -> None:
     if not (out / "about.json").is_file():
         raise ValueError(f"{out} exists and holds no analysis. Choose another folder with --out.")
     there = read_json(out / "about.json")
-    differing = sorted(name for name in about if there.get(name) != about[name] and name != "run")
+    # Run and given networks may have moved: `weights` and `networks` tell them from others.
+    moves = ("run", "given")
+    differing = sorted(
+        name for name in about if there.get(name) != about[name] and name not in moves
+    )
     if differing:
         name = differing[0]
         raise ValueError(

@@ -9,10 +9,12 @@ from mindeye.verbs.progress import Stages
 from mindeye.verbs.shared_options import (
     add_data,
     add_device,
+    add_networks,
     add_run,
     add_seed,
     add_subject,
     add_verb,
+    given_networks,
 )
 
 
@@ -30,6 +32,7 @@ def analyse_options(verbs) -> argparse.ArgumentParser:
     add_seed(verb, "of the bootstrap, and of the voxels drawn from a region")
     add_subject(verb)
     add_data(verb)
+    add_networks(verb)
     add_device(verb)
     return verb
 
@@ -48,6 +51,7 @@ def perform_analyse(options: argparse.Namespace) -> Iterator[str]:
         pool_size=options.pool,
         background=options.background,
         seed=options.seed,
+        **given_networks(options),
         device=options.device,
         progress=stages,
     )
