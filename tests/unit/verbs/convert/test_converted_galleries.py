@@ -17,6 +17,7 @@ from mindeye.retrieval.gallery.folder import open_gallery
 from mindeye.simulate.scene_tars import SceneTars, write_scene_tars
 from mindeye.targets.clip import OFFLINE_CLIP, load_clip
 from mindeye.verbs.gallery.scenes import planted_pictures
+from mindeye.verbs.gallery.serve_queries import brain_images
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,18 @@ def _tell_of(folder: Path) -> None:
     manifest = read_json(folder / "manifest.json")
     (folder / "manifest.json").unlink()
     write_json(folder / "manifest.json", {**manifest, **written_files(folder)})
+
+
+def test_the_page_of_a_gallery_searches_by_the_scans_of_a_converted_run(
+    converted, gallery, networks, tiny_prepared
+):
+    run, opened = converted("mindeye1"), open_gallery(gallery)
+    chosen = {"subject": None, "data": tiny_prepared, "device": "cpu"}
+    with pytest.raises(ValueError, match="has no scans and no CLIP of its own"):
+        brain_images(run, opened, **chosen)
+    images, simulated = brain_images(run, opened, **chosen, clip=networks.clip)
+    scans = PreparedSubject(tiny_prepared).repeats("test")
+    with torch.inference_mode():
+        first = load_decoder(run)(scans.mean(), 1).embeddings.unflatten(1, (5, 16))[:, 0]
+    np.testing.assert_allclose(images.embeddings, normalize(first, dim=1).numpy(), atol=1e-6)
+    assert simulated["preset"] == "tests"
