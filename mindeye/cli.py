@@ -150,6 +150,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
+    from mindeye.verbs.device import require_device
     from mindeye.verbs.drawing.batch_options import given_batch
     from mindeye.verbs.drawing.chosen_settings import settings_for, told_of_generator
     from mindeye.verbs.drawing.drawing_options import beside_of
@@ -176,6 +177,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
     for line in told_of_generator(*told, strengths=bool(strengths)):
         print(line)
     if options.dry_run:
+        require_device(options.device)
         chosen["generator_source"] = options.generator_source
         if strengths:
             from mindeye.verbs.drawing.strength_sweep import plan_sweep
@@ -183,6 +185,8 @@ def _reconstruct(options: argparse.Namespace) -> None:
             plan = plan_sweep(options.run, config, strengths, beside=beside, **chosen)
         else:
             plan = plan_reconstruction(options.run, config, **chosen)
+            if options.calibration is not None:
+                read_manifest(options.calibration)
         print(*plan.lines, sep="\n")
         _print_banner(plan.simulated)
         return

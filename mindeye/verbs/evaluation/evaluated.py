@@ -122,6 +122,8 @@ def _name_and_path(given: str) -> tuple[str | None, Path]:
     name, equals, path = given.partition("=")
     if not equals or Path(given).exists():
         name, path = None, given
+    elif not name:
+        raise ValueError(f"{given} names no system. Write NAME=FOLDER, or FOLDER alone.")
     place = Path(path)
     place = place / "evaluation.json" if place.is_dir() else place
     if not place.is_file():

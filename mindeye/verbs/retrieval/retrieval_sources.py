@@ -1,6 +1,6 @@
 """What the retrieval benchmark measures: trained runs, or embeddings of anybody's model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,6 +95,8 @@ def retrieval_sources(
     ]
     for system, path, subject in wanted:
         _require_new(seen, system, subject, path)
+    if settings.subject is None and not settings.clips:
+        _require_used(places, {subject for _, _, subject in wanted})
     for system, path, subject in wanted:
         given, place = given_to[system, path], places.get(subject)
         if given != NONE_GIVEN and place is None:
@@ -105,6 +107,16 @@ def retrieval_sources(
         source = _file_source(name or path.stem, path, settings)
         _require_new(seen, source.system, source.subject, path)
         yield source
+
+
+def _require_used(places: Mapping[int, Path], subjects: Collection[int]) -> None:
+    """Refuses scans that nothing would be measured of; those of converted runs are told apart
+    where they are opened."""
+    for subject in sorted(set(places) - set(subjects)):
+        raise LookupError(
+            f"{places[subject]} is of subject {subject}, but subject "
+            f"{', '.join(map(str, sorted(subjects)))} is measured. Leave it out of --data."
+        )
 
 
 def _run_source(

@@ -165,6 +165,24 @@ def test_the_command_line_tells_the_generator_first(finished_run, tmp_path, caps
     assert capsys.readouterr().out.startswith("scenes draws: 8 steps, guidance 2, strength 0.7\n")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--device", "nowhere"], "nowhere"),
+        (["--calibration", "absent"], "absent"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_drawing_would(given, message, finished_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        main(["reconstruct", str(finished_run), "--out", str(out), "--dry-run", *given])
+    assert stop.value.code == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "pictures to draw" not in told.out
+    assert not out.exists()
+
+
 def test_the_help_says_that_defaults_are_the_generators_own(capsys):
     (action,) = (one for one in make_parser()._actions if one.choices and "demo" in one.choices)
     for verb in ("reconstruct", "decode"):

@@ -81,6 +81,8 @@ def test_one_evaluation_the_same_twice_and_two_of_one_name_are_refused(compare, 
         compare("good")
     with pytest.raises(ValueError, match="was given twice"):
         compare("good", str(evaluations["good"] / "evaluation.json"))
+    with pytest.raises(ValueError, match="names no system"):
+        compare(f"={evaluations['good']}", "poor")
     named = [f"mine={evaluations[name]}" for name in ("good", "poor")]
     with pytest.raises(ValueError, match="Several evaluations are called `mine`"):
         compare(*named)

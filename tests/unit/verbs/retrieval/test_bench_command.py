@@ -164,6 +164,13 @@ def test_wrong_options_are_refused_and_nothing_is_written(arguments, text, finis
     assert not (finished_run / "bench").exists()
 
 
+def test_scans_of_a_subject_that_no_run_has_are_refused(finished_run, copied_for, capsys):
+    other = copied_for(7, "other")
+    told = refusal([finished_run, "--data", other], capsys)
+    assert f"{other} is of subject 7, but subject 1 is measured" in told
+    assert not (finished_run / "bench").exists()
+
+
 def test_names_stand_before_paths_unless_the_whole_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert named_path("ours=runs/a=b") == ("ours", Path("runs/a=b"))
