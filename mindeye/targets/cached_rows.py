@@ -1,6 +1,5 @@
 """What a frozen network says of each picture: computed once, kept on the disk, known by hashes."""
 
-import errno
 import hashlib
 import io
 import os
@@ -182,10 +181,9 @@ def _embed(place: Path, pictures: SavedPictures, embedder: Embedder) -> Iterator
             written = {"num_bytes": stamp["num_bytes"], "sha256": digest.hexdigest()}
             write_json(folder / MANIFEST, {**_contents(pictures, embedder), **written})
             write_json(folder / VERIFIED, stamp)
-    except OSError as error:
+    except FileExistsError:
         # Another process was faster, where the disk cannot lock: what it wrote is opened.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+        return
 
 
 def _write_rows(

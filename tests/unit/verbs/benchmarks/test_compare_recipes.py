@@ -19,6 +19,7 @@ from mindeye.verbs.benchmarks.compare_recipes import (
     comparison_rows,
     markdown,
 )
+from mindeye.verbs.drawing.scans import ScansAsked
 
 CONFIG = ComparisonConfig(seeds=(0, 1))
 METRIC = "image retrieval top-1 of 100"
@@ -126,8 +127,8 @@ def test_a_recipe_decodes_with_its_own_prior_and_quirks_but_draws_as_all_do(
 ):
     asked = {}
 
-    def reconstructing(path, out, settings, **options):
-        asked.update(settings=settings, **options)
+    def reconstructing(path, out, settings, scans, **options):
+        asked.update(settings=settings, scans=scans, **options)
         raise InterruptedError
 
     monkeypatch.setattr(comparing, "reconstruct_run", reconstructing)
@@ -143,6 +144,7 @@ def test_a_recipe_decodes_with_its_own_prior_and_quirks_but_draws_as_all_do(
         assert settings.prior_guidance == guidance
         assert (settings.strength, settings.guidance, settings.steps) == (0.7, 2.0, 8)
         assert (asked["compat"], asked["quirk_settings"]) == ("none", quirks)
+        assert asked["scans"] == ScansAsked(num_images=ComparisonConfig().num_images)
 
 
 @pytest.fixture
