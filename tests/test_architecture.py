@@ -31,6 +31,7 @@ LAYERS = (
         "quirks",
         "pickle_machine",
         "device_copy",
+        "seeds",
     },
     {"models", "targets", "data", "simulate", "losses", "retrieval", "metrics"},
     {"training", "reconstruction"},

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.verbs.benchmarks.gallery_engines import engine_beside_exact, import_work
-from mindeye.verbs.gallery.engine_options import TOKEN, add_engine, engine_of, parameters
+from mindeye.verbs.gallery.engine_options import TOKEN, add_engine, engine_of
 
 
 def main() -> None:
@@ -26,8 +26,6 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="that learned the gallery's CLIP")
     parser.add_argument("--text", nargs="+", default=[], metavar="TEXT")
     add_engine(parser, builds=True)
-    search = """of Milvus, as JSON: '{"nprobe": 64}'"""
-    parser.add_argument("--search-parameters", type=parameters, metavar="JSON", help=search)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:

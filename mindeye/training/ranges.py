@@ -5,6 +5,7 @@ from typing import Any
 from mindeye.models.decoder import DecoderConfig
 from mindeye.models.low_level_network import PublishedLowLevelConfig
 from mindeye.models.published_prior import PublishedPriorConfig
+from mindeye.seeds import LARGEST_SEED
 
 # Fields of the decoder's parts, ours and published, that must be 1 or more, or a share.
 COUNTS = (
@@ -61,8 +62,7 @@ def require_count(key: str, value: float) -> None:
 
 
 def require_seed(key: str, value: int) -> None:
-    """torch's generators take no larger ones."""
-    require(0 <= value < 2**63, key, value, "from 0 to 2**63 - 1")
+    require(0 <= value <= LARGEST_SEED, key, value, f"from 0 to {LARGEST_SEED}")
 
 
 def require_share(key: str, value: float) -> None:

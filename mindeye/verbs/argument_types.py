@@ -3,8 +3,8 @@
 import argparse
 import re
 
-# torch's generators take no larger ones.
-LARGEST_SEED = 2**63 - 1
+from mindeye.seeds import LARGEST_SEED
+
 _BYTES_OF = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -29,7 +29,7 @@ def from_one(text: str) -> int:
 
 def num_bytes(text: str) -> int:
     """8G, 800M, 1.5GB or plain bytes, also as 8e9; in powers of a thousand."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:E\d+)?)([KMGT]?)B?", text.strip().upper())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:E\+?\d+)?)([KMGT]?)B?", text.strip().upper())
     if not found:
         raise argparse.ArgumentTypeError(f"{text} is no size; write it like 8G or 800M")
     return int(float(found[1]) * _BYTES_OF[found[2]])

@@ -42,7 +42,7 @@ class SavedScores:
     content: dict
 
 
-def require_own_folder(out: Path, name: str, what: str) -> None:
+def require_folder_of(out: Path, name: str, what: str) -> None:
     """Refuses a folder that holds something and not this.
 
     Args:

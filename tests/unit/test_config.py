@@ -179,7 +179,7 @@ def test_a_wrong_option_is_told_in_two_sentences(capsys, arguments, kind, messag
 def test_an_option_that_the_class_refuses_is_told_in_its_own_words():
     config = from_mapping(ExperimentConfig, {"data": ["x"]}, "x.yaml")
     for arguments, message in (
-        (["--seed", "-1"], "`seed` is -1. Choose from 0 to 2**63 - 1."),
+        (["--seed", "-1"], "`seed` is -1. Choose from 0 to 9223372036854775807."),
         (["--schedule.micro-batch", "0"], "`schedule.micro_batch` is 0. Choose 1 or more."),
     ):
         with pytest.raises(ValueError, match=r"Choose") as caught:

@@ -2,7 +2,7 @@
 
 import faiss
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64, Int64
 
 from mindeye.retrieval.gallery.engine import Neighbours
 from mindeye.retrieval.gallery.folder import Gallery
@@ -77,3 +77,10 @@ def ordered(scores: Float32[np.ndarray, "queries k"], rows: np.ndarray) -> Neigh
         scores=np.take_along_axis(scores, order, 1),
         rows=np.take_along_axis(rows, order, 1).astype(np.int64),
     )
+
+
+def shares_found(
+    true: Int64[np.ndarray, "queries neighbours"], found: Int64[np.ndarray, "queries candidates"]
+) -> Float64[np.ndarray, "queries"]:
+    """Of each query, which share of its true neighbours is among what was found."""
+    return np.array([np.isin(*pair).mean() for pair in zip(true, found, strict=True)])

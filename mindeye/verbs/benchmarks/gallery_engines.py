@@ -7,11 +7,11 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from mindeye.report.banner import SIMULATED
 from mindeye.retrieval.gallery.engine_choice import EngineChoice
-from mindeye.retrieval.gallery.exact import ExactIndex
+from mindeye.retrieval.gallery.exact import ExactIndex, shares_found
 from mindeye.retrieval.gallery.folder import Gallery, open_gallery
 from mindeye.retrieval.gallery.open_engine import milvus_config, open_engine, require_milvus
 from mindeye.verbs.benchmarks.gallery_work import NEIGHBOURS, peak_mb
@@ -56,7 +56,7 @@ def engine_beside_exact(
     begun = perf_counter()
     exact = ExactIndex(gallery).search(together, NEIGHBOURS).rows
     exact_ms = 1000 * (perf_counter() - begun) / len(together)
-    shares, first = shares_of(found, exact), 0
+    shares, first = shares_found(exact, found), 0
     for kind, one in queries.items():
         share = shares[first : first + len(one)].mean()
         yield f"{kind}: of {len(one)}, first {NEIGHBOURS} as exact search's: {share:.3f}"
@@ -73,20 +73,12 @@ def queries_of(
     """Kind -> embeddings: scans that the run decodes, and texts."""
     images, _ = brain_images(run, gallery, subject=None, data=None, device="cpu")
     found = {"decoded scans": np.asarray(images.embeddings[:SCANS], dtype=np.float32)}
-    clip = query_clip(gallery, None, run, "cpu")
-    # `brain_images` has refused a run of another CLIP.
-    assert clip is not None
     if texts:
+        clip = query_clip(gallery, None, run, "cpu")
+        # `brain_images` has refused a run of another CLIP.
+        assert clip is not None
         found["texts"] = np.stack([clip.embed_text(one) for one in texts])
     return found
-
-
-def shares_of(
-    found: Int64[np.ndarray, "queries k"], exact: Int64[np.ndarray, "queries k"]
-) -> Float32[np.ndarray, "queries"]:
-    """Of each query, how many of its true neighbours were found."""
-    pairs = zip(found, exact, strict=True)
-    return np.array([np.isin(true, ours).mean() for ours, true in pairs], dtype=np.float32)
 
 
 def import_work(folder: Path, choice: EngineChoice) -> str:

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 
 from mindeye.files import atomic_path, fingerprint_of
-from mindeye.retrieval.gallery.exact import ExactIndex
+from mindeye.retrieval.gallery.exact import ExactIndex, shares_found
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard, open_gallery, write_gallery
 from mindeye.retrieval.gallery.index.build import (
     IndexRequest,
@@ -150,8 +150,7 @@ def search_ours(folder: Path, num_queries: int, seed: int, threads: int) -> dict
             begun = perf_counter()
             found = index.search(queries[start : start + BATCH], NEIGHBOURS).rows
             times.append(1000 * (perf_counter() - begun) / BATCH)
-            pairs = zip(found, true[start : start + BATCH], strict=True)
-            hits += [np.isin(ours, theirs).mean() for ours, theirs in pairs]
+            hits += shares_found(true[start : start + BATCH], found).tolist()
     record = read_record(require_current(gallery))
     return {
         "recall": float(np.mean(hits)),

@@ -10,11 +10,14 @@ from mindeye.retrieval.gallery.engine_choice import ENGINES, EngineChoice
 TOKEN = "MILVUS_TOKEN"
 
 
-def add_engine(action: argparse._ActionsContainer, *, builds: bool = False) -> None:
+def add_engine(
+    action: argparse._ActionsContainer, *, builds: bool = False, searches: bool = True
+) -> None:
     """Adds --engine and what belongs to it.
 
     Args:
         builds: whether the action brings vectors to the engine.
+        searches: whether it looks for some there.
     """
     engine = f"{' or '.join(ENGINES)} (default: {ENGINES[0]}, on this machine)"
     action.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=engine)
@@ -26,9 +29,9 @@ def add_engine(action: argparse._ActionsContainer, *, builds: bool = False) -> N
     if builds:
         build = """of Milvus, as JSON: '{"nlist": 4096}'"""
         action.add_argument("--index-parameters", type=parameters, metavar="JSON", help=build)
-        return
-    search = """of Milvus, as JSON: '{"nprobe": 64}'"""
-    action.add_argument("--search-parameters", type=parameters, metavar="JSON", help=search)
+    if searches:
+        search = """of Milvus, as JSON: '{"nprobe": 64}'"""
+        action.add_argument("--search-parameters", type=parameters, metavar="JSON", help=search)
 
 
 def engine_of(options: argparse.Namespace) -> EngineChoice:

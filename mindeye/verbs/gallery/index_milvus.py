@@ -6,22 +6,8 @@ from collections.abc import Iterator
 from mindeye.retrieval.gallery.folder import Gallery
 from mindeye.retrieval.gallery.open_engine import milvus_config, require_milvus
 from mindeye.verbs.gallery.engine_options import engine_of
+from mindeye.verbs.gallery.index_options import OF_FAISS
 from mindeye.verbs.progress import watch
-
-# Options of the index on this machine, and what they are when nobody gives them.
-OF_FAISS = {
-    "recall": 0.95,
-    "memory": 8 * 10**9,
-    "kind": "auto",
-    "lists": None,
-    "queries": None,
-    "num_shards": 1,
-    "shard_index": None,
-    "retrain": False,
-    "check": False,
-    "threads": None,
-    "seed": 0,
-}
 
 
 def perform_milvus_index(gallery: Gallery, options: argparse.Namespace) -> Iterator[str]:

@@ -11,6 +11,20 @@ from mindeye.verbs.progress import Stages
 from mindeye.verbs.shared_options import add_seed, add_verb
 
 KINDS = ("auto", "exact", "hnsw", "ivf-rabitq", "ivf-pq")
+# Options of the index on this machine, and what they are when nobody gives them.
+OF_FAISS = {
+    "recall": 0.95,
+    "memory": 8 * 10**9,
+    "kind": "auto",
+    "lists": None,
+    "queries": None,
+    "num_shards": 1,
+    "shard_index": None,
+    "retrain": False,
+    "check": False,
+    "threads": None,
+    "seed": 0,
+}
 
 
 def index_options(actions) -> argparse.ArgumentParser:
@@ -20,11 +34,13 @@ def index_options(actions) -> argparse.ArgumentParser:
     verb = add_verb(actions, "index", about, example)
     verb.add_argument("gallery", type=Path, help="the folder of `mindeye gallery build`")
     recall = "share of the 16 most similar that a search shall find (default: 0.95)"
-    verb.add_argument("--recall", type=float, default=0.95, help=recall)
+    verb.add_argument("--recall", type=float, default=OF_FAISS["recall"], help=recall)
     memory = "that building may take, such as 800M or 8G (default: 8G)"
-    verb.add_argument("--memory", type=num_bytes, default=8 * 10**9, metavar="BYTES", help=memory)
+    verb.add_argument(
+        "--memory", type=num_bytes, default=OF_FAISS["memory"], metavar="BYTES", help=memory
+    )
     kind = "default: auto, by size, recall and memory"
-    verb.add_argument("--kind", choices=KINDS, default="auto", help=kind)
+    verb.add_argument("--kind", choices=KINDS, default=OF_FAISS["kind"], help=kind)
     lists = "of an inverted file (default: by size)"
     verb.add_argument("--lists", type=int, metavar="N", help=lists)
     queries = "npy file of embeddings with which recall is measured (default: made-up ones)"
@@ -38,7 +54,7 @@ def index_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("--dry-run", action="store_true", help="only say what would be built")
     cores = "default: all cores that this process may use; fewer on a busy machine"
     verb.add_argument("--threads", type=from_one, help=cores)
-    add_engine(verb, builds=True)
+    add_engine(verb, builds=True, searches=False)
     add_seed(verb, "of training vectors, cells and made-up queries")
     return verb
 

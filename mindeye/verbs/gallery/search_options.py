@@ -42,10 +42,10 @@ def perform_search(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.retrieval.gallery.pictures.outcomes import counted_reasons
     from mindeye.verbs.gallery.search import SearchRequest, as_json, save_search, search_gallery
     from mindeye.verbs.gallery.searchable import COLUMNS, Fetching
-    from mindeye.verbs.saved_results import require_own_folder
+    from mindeye.verbs.saved_results import require_folder_of
 
     if options.out is not None:
-        require_own_folder(options.out, "results.tsv", "results of a search")
+        require_folder_of(options.out, "results.tsv", "results of a search")
     request = SearchRequest(
         images=options.image,
         texts=options.text,

@@ -52,10 +52,10 @@ def perform_bench(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.verbs.retrieval.retrieval_pairing import BenchmarkSettings
     from mindeye.verbs.retrieval.retrieval_sources import SourceSettings, retrieval_sources
     from mindeye.verbs.retrieval.retrieval_table import table_lines
-    from mindeye.verbs.saved_results import require_own_folder
+    from mindeye.verbs.saved_results import require_folder_of
 
     out = options.out or default_out(options)
-    require_own_folder(out, "retrieval.json", "benchmark of retrieval")
+    require_folder_of(out, "retrieval.json", "benchmark of retrieval")
     settings = BenchmarkSettings(
         pools=None if options.pools is None else tuple(options.pools),
         tops=tuple(sorted(set(options.tops))),

@@ -114,8 +114,8 @@ def _require_used(places: Mapping[int, Path], subjects: Collection[int]) -> None
     where they are opened."""
     for subject in sorted(set(places) - set(subjects)):
         raise LookupError(
-            f"{places[subject]} is of subject {subject}, but subject "
-            f"{', '.join(map(str, sorted(subjects)))} is measured. Leave it out of --data."
+            f"{places[subject]} is of subject {subject}, whom no run here has learned. Leave "
+            "it out of --data."
         )
 
 

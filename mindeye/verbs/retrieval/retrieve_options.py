@@ -195,7 +195,7 @@ def _benchmark(options: argparse.Namespace) -> Iterator[str]:
     from mindeye.report.banner import SIMULATED
     from mindeye.report.tables import format_rows
     from mindeye.verbs.retrieval import gallery_benchmark as benchmark
-    from mindeye.verbs.saved_results import require_own_folder
+    from mindeye.verbs.saved_results import require_folder_of
 
     given = [name for name in OF_PICTURES if _is_given(options, name)]
     if given:
@@ -203,7 +203,7 @@ def _benchmark(options: argparse.Namespace) -> Iterator[str]:
             f"The benchmark takes no --{given[0].replace('_', '-')}: it shows no picture. "
             "Leave it out, or --benchmark."
         )
-    require_own_folder(options.out, "benchmark.tsv", "benchmark of a gallery")
+    require_folder_of(options.out, "benchmark.tsv", "benchmark of a gallery")
     material = _opened(options)
     settings = benchmark.BenchmarkSettings(
         duplicate_above=_given(options, "alike"), seed=options.seed

@@ -17,6 +17,8 @@ from mindeye.verbs.argument_types import from_one, num_bytes, seed_number
         ("2TB", 2 * 10**12),
         (" 7 ", 7),
         ("8e12", 8 * 10**12),
+        # As the help tells a default.
+        (f"{8e12:g}", 8 * 10**12),
     ],
 )
 def test_sizes_are_read_in_powers_of_thousand(text, size):

@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 from jaxtyping import Float32
 
-from mindeye.retrieval.gallery.exact import ExactIndex
+from mindeye.retrieval.gallery.exact import ExactIndex, shares_found
 from mindeye.retrieval.gallery.folder import Gallery, GalleryShard
 from mindeye.retrieval.gallery.index.faiss_index import FaissIndex
 
@@ -70,12 +70,11 @@ def measured_table(
                 found = index.candidate_rows(queries, candidates, probes)
             else:
                 found = widest[:, :candidates]
-            hits = [np.isin(*pair).mean() for pair in zip(true, found, strict=True)]
             index.probes, index.candidates = probes, candidates
             yield Measured(
                 probes=probes,
                 candidates=candidates,
-                recall=float(np.mean(hits)),
+                recall=float(shares_found(true, found).mean()),
                 ms_per_query=_ms_per_query(index, queries, k),
             )
         if probes >= index.most_probes:

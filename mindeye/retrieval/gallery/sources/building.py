@@ -26,7 +26,7 @@ from mindeye.retrieval.gallery.folder import (
 from mindeye.retrieval.gallery.sources.growth import (
     files_of,
     next_shard,
-    require_own_folder,
+    require_gallery_folder,
     require_resumable,
     require_same_vectors,
     without_known,
@@ -171,7 +171,7 @@ def begin(
         ValueError: the gallery holds vectors of another network, another source is being added,
             files of the source changed since they were added, or `out` is of something else.
     """
-    require_own_folder(out, out / _SOURCE)
+    require_gallery_folder(out, out / _SOURCE)
     before = open_gallery(out) if (out / MANIFEST).is_file() else None
     if before is not None:
         require_same_vectors(before, network, width)

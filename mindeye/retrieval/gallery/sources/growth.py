@@ -93,7 +93,7 @@ def require_resumable(path: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def require_own_folder(out: Path, source: Path) -> None:
+def require_gallery_folder(out: Path, source: Path) -> None:
     """Refuses a folder of something else, of which a build would sweep a part.
 
     Args:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mindeye.retrieval.gallery import exact
-from mindeye.retrieval.gallery.exact import ExactIndex
+from mindeye.retrieval.gallery.exact import ExactIndex, shares_found
 
 
 @pytest.mark.parametrize("at_once", [7, 16_384])
@@ -62,3 +62,9 @@ def test_equals_come_by_ascending_row_whatever_shards_hold_them(gallery_of):
         )
     query = np.eye(1, gallery.width, dtype=np.float32)
     assert ExactIndex(gallery).search(query, 9).rows.tolist() == [[*range(9)]]
+
+
+def test_the_share_is_of_the_true_neighbours_among_however_many_were_found():
+    true = np.array([[0, 1, 2, 3], [7, 5, 4, 9]])
+    found = np.array([[3, 2, 1, 0, 8], [9, 8, 7, -1, 6]])
+    assert shares_found(true, found).tolist() == [1, 0.5]

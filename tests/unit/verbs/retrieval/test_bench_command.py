@@ -167,7 +167,7 @@ def test_wrong_options_are_refused_and_nothing_is_written(arguments, text, finis
 def test_scans_of_a_subject_that_no_run_has_are_refused(finished_run, copied_for, capsys):
     other = copied_for(7, "other")
     told = refusal([finished_run, "--data", other], capsys)
-    assert f"{other} is of subject 7, but subject 1 is measured" in told
+    assert f"{other} is of subject 7, whom no run here has learned" in told
     assert not (finished_run / "bench").exists()
 
 

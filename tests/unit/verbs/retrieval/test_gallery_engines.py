@@ -9,7 +9,7 @@ from mindeye.retrieval.gallery.engine_choice import EngineChoice
 from mindeye.retrieval.gallery.exact import ExactIndex
 from mindeye.retrieval.gallery.folder import open_gallery
 from mindeye.verbs.benchmarks import gallery_engines
-from mindeye.verbs.benchmarks.gallery_engines import engine_beside_exact, queries_of, shares_of
+from mindeye.verbs.benchmarks.gallery_engines import engine_beside_exact, queries_of
 
 PROGRAM = Path("eval/benchmarks/gallery_engines.py")
 TEXTS = ("a dog on a beach", "a red bus")
@@ -28,11 +28,6 @@ class HalfBlind:
         rows = found.rows.copy()
         rows[:, ::2] = -1
         return found._replace(rows=rows)
-
-
-def test_the_share_is_of_the_true_neighbours_in_any_order():
-    found = np.array([[3, 2, 1, 0], [9, 8, 7, -1]])
-    assert shares_of(found, np.array([[0, 1, 2, 3], [7, 5, 4, 9]])).tolist() == [1, 0.5]
 
 
 def test_scans_and_texts_are_embedded_as_the_search_embeds_them(finished_run, planted_gallery):

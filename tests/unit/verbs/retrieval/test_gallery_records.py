@@ -19,16 +19,6 @@ MORE = RetrievalSettings(k=16, candidates=158)
 PLANTED = range(150, 158)
 
 
-@pytest.fixture
-def material(finished_run, planted_gallery):
-    return open_material(finished_run, planted_gallery, GallerySettings())
-
-
-@pytest.fixture
-def reader(planted_gallery):
-    return PictureReader(gallery=open_gallery(planted_gallery))
-
-
 def test_the_seen_picture_is_known_by_its_likeness_and_shares_count_it(material, reader, tmp_path):
     found = retrieve_from_gallery(material, selector_of(material), reader, MORE, tmp_path / "out")
     own = [[one["row"] == row for one in record["found"]]
