@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("gallery", type=Path, nargs="?", help="of `mindeye gallery build`")
     parser.add_argument("--run", type=Path, help="that learned the gallery's CLIP")
     parser.add_argument("--text", nargs="+", default=[], metavar="TEXT")
-    add_engine(parser, builds=True)
+    add_engine(parser, builds=True, searches=True)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:

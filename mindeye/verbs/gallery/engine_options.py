@@ -11,13 +11,13 @@ TOKEN = "MILVUS_TOKEN"
 
 
 def add_engine(
-    action: argparse._ActionsContainer, *, builds: bool = False, searches: bool = True
+    action: argparse._ActionsContainer, *, builds: bool = False, searches: bool | None = None
 ) -> None:
     """Adds --engine and what belongs to it.
 
     Args:
         builds: whether the action brings vectors to the engine.
-        searches: whether it looks for some there.
+        searches: whether it looks for some there; None: where it brings none.
     """
     engine = f"{' or '.join(ENGINES)} (default: {ENGINES[0]}, on this machine)"
     action.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=engine)
@@ -29,7 +29,7 @@ def add_engine(
     if builds:
         build = """of Milvus, as JSON: '{"nlist": 4096}'"""
         action.add_argument("--index-parameters", type=parameters, metavar="JSON", help=build)
-    if searches:
+    if not builds if searches is None else searches:
         search = """of Milvus, as JSON: '{"nprobe": 64}'"""
         action.add_argument("--search-parameters", type=parameters, metavar="JSON", help=search)
 

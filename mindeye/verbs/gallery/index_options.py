@@ -54,7 +54,7 @@ def index_options(actions) -> argparse.ArgumentParser:
     verb.add_argument("--dry-run", action="store_true", help="only say what would be built")
     cores = "default: all cores that this process may use; fewer on a busy machine"
     verb.add_argument("--threads", type=from_one, help=cores)
-    add_engine(verb, builds=True, searches=False)
+    add_engine(verb, builds=True)
     add_seed(verb, "of training vectors, cells and made-up queries")
     return verb
 
